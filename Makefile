@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+# `make help` lists the targets.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD := build
+
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Werror
+VERSION := $(shell cat VERSION)
+
+# library (pkg-config name):Debian package
+LIBRARIES := libbpf:libbpf-dev libxdp:libxdp-dev libevent:libevent-dev libcurl:libcurl4-openssl-dev \
+	libfyaml:libfyaml-dev jansson:libjansson-dev libmnl:libmnl-dev smartcols:libsmartcols-dev
+COMMANDS := $(CLANG):clang $(BPFTOOL):bpftool pkg-config:pkg-config
+
+ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' \
+	-Iinclude -Iuser -I$(BUILD) -MMD -MP $(PKG_CFLAGS)
+LIBRARY_NAMES = $(foreach l,$(LIBRARIES),$(firstword $(subst :, ,$l)))
+# asked once, when first used: pkg-config may be missing before
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARY_NAMES)))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(LIBRARY_NAMES)))$(PKG_LIBS)
+
+# -mcpu=v3: 32-bit subregisters and atomics, in every kernel from 5.12 on
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g $(WARNINGS) -Iinclude -Ibpf -MMD -MP \
+	-isystem /usr/include/$(shell $(CC) -print-multiarch)
+
+LIB_SOURCES := $(wildcard user/lib/*.c user/model/*.c user/in/*.c user/out/*.c)
+LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
+PROGRAMS := $(BUILD)/sluiced $(BUILD)/sluice $(BUILD)/sluice-backend
+SKELETONS := $(BUILD)/sluice.skel.h $(BUILD)/backend.skel.h
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+PACKET_TESTS := $(patsubst tests/packet/%.c,$(BUILD)/tests/packet/%,$(wildcard tests/packet/test_*.c))
+PACKET_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/packet/test_%,$(wildcard tests/packet/*.c)))
+
+.PHONY: all
+all: need $(PROGRAMS) ## build sluiced, sluice and sluice-backend into build/
+
+.PHONY: need
+need:
+	@for pair in $(COMMANDS); do \
+		command -v "$${pair%%:*}" >/dev/null || \
+		{ echo "make: $${pair%%:*} is missing: apt-get install $${pair##*:} (or run scripts/deps.sh)" >&2; exit 1; }; \
+	done
+	@for pair in $(LIBRARIES); do \
+		pkg-config --exists "$${pair%%:*}" || \
+		{ echo "make: library $${pair%%:*} is missing: apt-get install $${pair##*:} (or run scripts/deps.sh)" >&2; exit 1; }; \
+	done
+
+# keep what pattern rules make on the way: removed, it would be made again every time
+.SECONDARY:
+
+$(BUILD)/%.bpf.o: bpf/%.bpf.c | need
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD)/tests/%.bpf.o: tests/bpf/%.bpf.c | need
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $*_bpf > $@.new && mv $@.new $@
+
+$(BUILD)/user/%.o: user/%.c $(SKELETONS) | need
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(BUILD)/libsluice.a: $(LIB_OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
+
+program = $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/$1/*.c))
+
+$(BUILD)/sluiced: $(call program,agent) $(BUILD)/libsluice.a
+	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+
+$(BUILD)/sluice: $(call program,cli) $(BUILD)/libsluice.a
+	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+
+$(BUILD)/sluice-backend: $(call program,backend) $(BUILD)/libsluice.a
+	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libsluice.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Itests $< $(BUILD)/libsluice.a $(PKG_LIBS) -lcmocka -lm -o $@
+
+$(BUILD)/tests/packet/%.o: tests/packet/%.c $(BUILD)/sluice.skel.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests -c $< -o $@
+
+$(BUILD)/tests/packet/%: $(BUILD)/tests/packet/%.o $(PACKET_HELPERS) $(BUILD)/libsluice.a
+	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lcmocka -o $@
+
+$(BUILD)/tests/%.bpf.o: tests/%.bpf.c | need
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD)/tests/bench/%.skel.h: $(BUILD)/tests/bench/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $*_bpf > $@.new && mv $@.new $@
+
+$(BUILD)/tests/bench/bench_packet: tests/bench/bench_packet.c $(BUILD)/tests/bench/floor.skel.h $(BUILD)/libsluice.a
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -I$(@D) $< $(BUILD)/libsluice.a $(PKG_LIBS) -o $@
+
+.PHONY: test
+test: ## install what is missing, build, run all tests (as root)
+	scripts/deps.sh test
+	$(MAKE) all tests
+	$(MAKE) unit packet cli net
+
+.PHONY: tests
+tests: $(UNIT_TESTS) $(PACKET_TESTS) $(BUILD)/tests/bench/bench_packet $(BUILD)/tests/pass.bpf.o ## build the tests alone
+
+.PHONY: unit
+unit: $(UNIT_TESTS) ## run the unit tests alone
+	@for test in $(UNIT_TESTS); do echo "== $$test"; $$test || exit 1; done
+
+.PHONY: packet
+packet: $(PACKET_TESTS) ## run the XDP program's packet tests alone (as root)
+	@for test in $(PACKET_TESTS); do echo "== $$test"; $$test || exit 1; done
+
+PYTEST := /usr/bin/python3 -B -m pytest -p no:cacheprovider -q
+
+.PHONY: cli
+cli: $(BUILD)/sluice ## run the CLI's tests alone
+	SLUICE=$(abspath $(BUILD)/sluice) $(PYTEST) tests/cli
+
+.PHONY: net
+net: all $(BUILD)/tests/pass.bpf.o ## run the network tests alone (as root)
+	BUILD=$(BUILD) $(PYTEST) tests/net
+
+.PHONY: bench
+bench: need $(BUILD)/tests/bench/bench_packet ## measure ns a packet beside its floors, in one run (as root)
+	@mkdir -p $(BUILD)/bench
+	$(BUILD)/tests/bench/bench_packet 41 $(BUILD)/bench/packet.json
+
+.PHONY: demo
+demo: ## see it at work, in network namespaces (as root; installs what is missing)
+	scripts/deps.sh build
+	scripts/deps.sh demo
+	$(MAKE) all $(BUILD)/tests/pass.bpf.o
+	BUILD=$(abspath $(BUILD)) scripts/demo.sh
+
+# The units name /usr/sbin; elsewhere they are told where the programs are.
+define install_unit
+	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' packaging/$1 > $(BUILD)/$1
+	install -D -m 644 $(BUILD)/$1 $(DESTDIR)$(PREFIX)/lib/systemd/system/$1
+endef
+
+.PHONY: install
+install: all ## install under DESTDIR and PREFIX (/usr/local)
+	install -D -m 755 $(BUILD)/sluiced $(DESTDIR)$(PREFIX)/sbin/sluiced
+	install -D -m 755 $(BUILD)/sluice-backend $(DESTDIR)$(PREFIX)/sbin/sluice-backend
+	install -D -m 755 $(BUILD)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
+	for page in man/*.5; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man5/$${page##*/}; done
+	for page in man/*.8; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man8/$${page##*/}; done
+	install -D -m 644 examples/sluice.yaml $(DESTDIR)$(PREFIX)/share/doc/sluice/examples/sluice.yaml
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/sluice/LICENSE
+	install -D -m 644 packaging/sluice.bash-completion \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/sluice
+	$(call install_unit,sluiced.service)
+	$(call install_unit,sluice-backend.service)
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
+
+# keep what make would take for intermediate files
+.SECONDARY:
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Stage encap: the backend's finished header goes before the packet; length,
+ * TOS, protocol, checksum and entropy are mended. The client's packet itself is
+ * not touched.
+ *
+ * DSCP and ECN are copied outward (RFC 6040, section 4.1, normal mode).
+ */
+#ifndef SLUICE_ENCAP_H
+#define SLUICE_ENCAP_H
+
+#include "maps.h"
+#include "packet.h"
+
+/* RFC 6335's dynamic ports; 14 bits of entropy, from the end of the hash that does not choose the slot */
+#define ENTROPY_PORT(hash) (0xc000 | ((hash)&0x3fff))
+
+/*
+ * Makes room for `push` bytes and copies Ethernet and outer headers there: in
+ * 8-byte words, as long as whole ones fit, because the compiler would copy
+ * between pointers of unknown alignment byte by byte. Returns the new start of
+ * the frame, NULL if the driver left no headroom.
+ */
+static __always_inline void *push_header(struct packet *p, const struct backend *backend, const __u32 push)
+{
+	const __u32 total = sizeof(struct ethhdr) + push;
+	const __u8 *from = backend->header;
+	__u8 *to;
+
+	if (unlikely(bpf_xdp_adjust_head(p->ctx, -(int)push)))
+		return NULL;
+	to = (void *)(long)p->ctx->data;
+	if ((void *)(to + total) > packet_end(p))
+		return NULL;
+	_Static_assert(BACKEND_HEADER_MAX % 2 == 0, "the rest is copied in 2-byte words");
+#pragma unroll
+	for (__u32 i = 0; i + 8 <= BACKEND_HEADER_MAX; i += 8)
+		if (i + 8 <= total)
+			*(__u64 *)(to + i) = *(const __u64 *)(from + i);
+#pragma unroll
+	for (__u32 i = 0; i < 6; i += 2)
+		if (i < total % 8)
+			*(__u16 *)(to + total - total % 8 + i) = *(const __u16 *)(from + total - total % 8 + i);
+	return to;
+}
+
+static __always_inline void mend_udp(struct packet *p, struct udphdr *udp)
+{
+	udp->source = bpf_htons(ENTROPY_PORT(p->hash));
+	udp->len = bpf_htons(p->ip_length + sizeof(*udp));
+}
+
+static __always_inline __u16 checksum_finish(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+static __always_inline enum reason encap_in4(struct packet *p, const struct backend *backend, bool v6, bool gue)
+{
+	const __u32 push = sizeof(struct iphdr) + (gue ? sizeof(struct udphdr) : 0);
+	__u32 total = p->ip_length + push;
+	struct iphdr *ip;
+	void *frame;
+	__u32 sum;
+
+	if (unlikely(total > backend->mtu))
+		return REASON_too_big;
+	frame = push_header(p, backend, push);
+	if (!frame)
+		return REASON_no_headroom;
+	ip = frame + sizeof(struct ethhdr);
+	ip->tos = p->tos;
+	ip->tot_len = bpf_htons(total);
+	/* the header holds its sum without these; each is half of a 16-bit word */
+	sum = ip->check + ip->tot_len + bpf_htons(p->tos);
+	if (gue) {
+		mend_udp(p, (struct udphdr *)(ip + 1));
+	} else {
+		ip->protocol = v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+		sum += bpf_htons(v6 ? IPPROTO_IPV6 : IPPROTO_IPIP);
+	}
+	ip->check = checksum_finish(sum);
+	return REASON_go_on;
+}
+
+static __always_inline enum reason encap_in6(struct packet *p, const struct backend *backend, bool v6, bool gue)
+{
+	const __u32 push = sizeof(struct ipv6hdr) + (gue ? sizeof(struct udphdr) : 0);
+	__u32 payload = p->ip_length + push - sizeof(struct ipv6hdr);
+	struct ipv6hdr *ip;
+	void *frame;
+
+	if (unlikely(payload + sizeof(struct ipv6hdr) > backend->mtu))
+		return REASON_too_big;
+	frame = push_header(p, backend, push);
+	if (!frame)
+		return REASON_no_headroom;
+	ip = frame + sizeof(struct ethhdr);
+	*(__be32 *)ip = bpf_htonl(0x60000000 | (__u32)p->tos << 20);
+	ip->payload_len = bpf_htons(payload);
+	if (gue)
+		mend_udp(p, (struct udphdr *)(ip + 1));
+	else
+		ip->nexthdr = v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	return REASON_go_on;
+}
+
+static __always_inline enum reason encap_l2(struct packet *p, const struct backend *backend)
+{
+	void *frame = (void *)(long)p->ctx->data;
+
+	if (unlikely(p->ip_length > backend->mtu))
+		return REASON_too_big;
+	if (frame + sizeof(struct ethhdr) > packet_end(p))
+		return REASON_malformed;
+	/* both MACs; the packet's own type stays */
+	*(__u64 *)frame = *(const __u64 *)backend->header;
+	*(__u32 *)(frame + 8) = *(const __u32 *)(backend->header + 8);
+	return REASON_go_on;
+}
+
+static __always_inline enum reason encap(struct packet *p, bool v6)
+{
+	__u32 index = p->backend; /* a copy: a packet whose address is taken would live in memory */
+	const struct backend *backend = bpf_map_lookup_elem(&backends, &index);
+	enum reason reason = REASON_no_next_hop;
+
+	if (!backend)
+		return REASON_no_backend;
+	switch (backend->encap) {
+	case ENCAP_IPIP4:
+		reason = encap_in4(p, backend, v6, false);
+		break;
+	case ENCAP_IPIP6:
+		reason = encap_in6(p, backend, v6, false);
+		break;
+	case ENCAP_GUE4:
+		reason = encap_in4(p, backend, v6, true);
+		break;
+	case ENCAP_GUE6:
+		reason = encap_in6(p, backend, v6, true);
+		break;
+	case ENCAP_L2:
+		reason = encap_l2(p, backend);
+		break;
+	}
+	if (unlikely(reason))
+		return reason;
+	if (likely(backend->ifindex == p->ctx->ingress_ifindex))
+		return REASON_forwarded;
+	bpf_redirect(backend->ifindex, 0);
+	return REASON_redirected;
+}
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The one contract between the XDP program and user space: keys and values of
+ * every map, and their limits. Both sides compile this file; nothing is copied
+ * by hand. Every struct has its size asserted and no implicit padding, because
+ * BPF hashes keys byte by byte. Fields are in host byte order unless typed
+ * __be16 or __be32.
+ */
+#ifndef SLUICE_ABI_H
+#define SLUICE_ABI_H
+
+#include <linux/types.h>
+
+#include "hash.h"
+
+#define SLUICE_MAX_SERVICES 4096
+#define SLUICE_MAX_POOLS 1024
+#define SLUICE_MAX_BACKENDS 32767 /* index 0 means "none", so indices are 1 to 32767 */
+#define SLUICE_MAX_VIPS 65536     /* (address, port, protocol) entries, each family */
+#define SLUICE_MAX_PREFIXES 16384 /* (prefix, port, protocol) entries, each family */
+#define SLUICE_MAX_SLOTS (1U << 26)
+
+/* A VIP's key. Port 0 is the entry for any port of that protocol. */
+struct vip_key4 {
+	__be32 address;
+	__be16 port;
+	__u8 protocol;
+	__u8 zero;
+};
+_Static_assert(sizeof(struct vip_key4) == 8, "vip_key4");
+
+struct vip_key6 {
+	__be32 address[4];
+	__be16 port;
+	__u8 protocol;
+	__u8 zero;
+};
+_Static_assert(sizeof(struct vip_key6) == 20, "vip_key6");
+
+/*
+ * A VIP prefix's key in an LPM trie. Protocol and port come before the address,
+ * so a match is always for one (protocol, port): prefixlen = PREFIX_KEY_FIXED_BITS
+ * + the address prefix's own length.
+ */
+#define PREFIX_KEY_FIXED_BITS 32
+
+struct prefix_key4 {
+	__u32 prefixlen;
+	__u8 zero;
+	__u8 protocol;
+	__be16 port;
+	__be32 address;
+};
+_Static_assert(sizeof(struct prefix_key4) == 12, "prefix_key4");
+
+struct prefix_key6 {
+	__u32 prefixlen;
+	__u8 zero;
+	__u8 protocol;
+	__be16 port;
+	__be32 address[4];
+};
+_Static_assert(sizeof(struct prefix_key6) == 24, "prefix_key6");
+
+/* What a VIP leads to: the pool's slots, straight away, so that no pool map is needed. */
+#define SERVICE_HASH_SOURCE 0x1 /* hash the source address alone */
+
+struct service {
+	__u32 slot_first; /* the pool's first slot in the slots array */
+	__u32 slot_count; /* slots of the pool's table; a prime */
+	__u16 index;      /* of its counters; 0 to SLUICE_MAX_SERVICES - 1 */
+	__u16 flags;      /* SERVICE_* */
+	__u32 zero;
+};
+_Static_assert(sizeof(struct service) == 16, "service");
+
+/*
+ * One slot of a pool's Maglev table. It is read and written as one aligned
+ * 8-byte word, so a packet never sees half a change.
+ */
+struct slot {
+	__u16 owner;       /* backend index, 0: none */
+	__u16 reserved[3]; /* zero; previous owner and phase of a transition will live here */
+};
+_Static_assert(sizeof(struct slot) == 8, "slot");
+
+/* What the dataplane puts before a packet. ENCAP_NONE: no next hop is known. */
+enum encap {
+	ENCAP_NONE,
+	ENCAP_L2,    /* new Ethernet header only */
+	ENCAP_IPIP4, /* outer IPv4 */
+	ENCAP_IPIP6, /* outer IPv6 */
+	ENCAP_GUE4,  /* outer IPv4, UDP, GUE variant 1 (no GUE header) */
+	ENCAP_GUE6,  /* outer IPv6, UDP, GUE variant 1 */
+};
+
+/*
+ * A backend's finished outer header. `header` starts with the destination MAC
+ * at an offset of 2 modulo 8, so a changed gateway MAC is one aligned 8-byte
+ * store: no packet leaves with half of an address.
+ *
+ * What the dataplane still mends: IPv4 total length, TOS, protocol and checksum;
+ * IPv6 payload length, traffic class and next header; UDP source port and length.
+ * In IPv4 the checksum field holds the folded, not yet complemented ones'
+ * complement sum of the header with the mended fields as zero: for GUE, whose
+ * protocol is always UDP, that is in the sum already.
+ */
+#define BACKEND_HEADER_MAX (14 + 40 + 8)
+
+struct backend {
+	__u32 ifindex;   /* out interface */
+	__u16 mtu;       /* largest IP packet, outer header included, in bytes */
+	__u8 encap;      /* enum encap */
+	__u8 zero;
+	__u8 pad[2];     /* puts header at offset 10 */
+	__u8 header[BACKEND_HEADER_MAX];
+	__u8 spare[56];  /* two cache lines, so that entries never share one */
+};
+_Static_assert(sizeof(struct backend) == 128, "backend");
+_Static_assert(__builtin_offsetof(struct backend, header) == 10, "backend.header");
+
+/* Frames and their bytes as received (Ethernet header included, FCS not). */
+struct counters {
+	__u64 packets;
+	__u64 bytes;
+};
+_Static_assert(sizeof(struct counters) == 16, "counters");
+
+/*
+ * All counters of one CPU, written by that CPU alone; the counts array has a
+ * page for each possible CPU and is mapped into user space. One look-up finds all
+ * three counters of a packet, where three per-CPU arrays would take three.
+ * Counts are powers of two, so that a mask proves an index to the verifier.
+ */
+#define COUNT_REASONS 64
+
+struct count_page {
+	struct counters reason[COUNT_REASONS];
+	struct counters service[SLUICE_MAX_SERVICES];
+	struct counters backend[SLUICE_MAX_BACKENDS + 1];
+};
+_Static_assert((SLUICE_MAX_SERVICES & (SLUICE_MAX_SERVICES - 1)) == 0, "SLUICE_MAX_SERVICES is a mask plus one");
+_Static_assert((SLUICE_MAX_BACKENDS & (SLUICE_MAX_BACKENDS + 1)) == 0, "SLUICE_MAX_BACKENDS is a mask");
+_Static_assert(sizeof(struct count_page) % 64 == 0, "CPUs must not share a cache line");
+
+/*
+ * Settings that are constants of a loaded program: the verifier removes the
+ * branches of what is not configured. A change loads the program anew and
+ * replaces it atomically.
+ */
+#define FEATURE_ANY_PORT 0x1 /* some service takes any port */
+#define FEATURE_PREFIX4 0x2  /* some service has an IPv4 prefix */
+#define FEATURE_PREFIX6 0x4  /* some service has an IPv6 prefix */
+
+struct settings {
+	struct flow_key key;
+	__u64 object; /* identifies the program's object file; user space compares it on adoption */
+	__u32 features;
+	__u32 slot_capacity; /* entries of the slots array */
+};
+_Static_assert(sizeof(struct settings) == sizeof(struct flow_key) + 16, "settings");
+
+#endif

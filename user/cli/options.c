@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "cli/options.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/memory.h"
+#include "lib/suggest.h"
+
+#define SHORTEST_INTERVAL 0.1
+#define LONGEST_INTERVAL  86400.0
+
+/* ARGUMENT_NUMBER may be left out: the next word is taken only if it is a number. */
+enum argument { ARGUMENT_NONE, ARGUMENT_NEEDED, ARGUMENT_NUMBER };
+
+static const struct option {
+	const char *name;
+	char letter;
+	unsigned int bit;
+	enum argument argument;
+	const char *help;
+	const char *argument_name;
+} options[] = {
+	{"socket", 's', OPTION_SOCKET, ARGUMENT_NEEDED, "the agent's control socket (" DEFAULT_SOCKET ")", "PATH"},
+	{"json", 'j', OPTION_JSON, ARGUMENT_NONE, "print JSON, with exact numbers", NULL},
+	{"all", 'a', OPTION_ALL, ARGUMENT_NONE, "drops: also reasons that no packet had", NULL},
+	{"watch", 'w', OPTION_WATCH, ARGUMENT_NUMBER, "again and again, with rates (every second)", "[SECONDS]"},
+	{"count", 'n', OPTION_COUNT, ARGUMENT_NEEDED, "end watching after so many samples", "N"},
+	{"bpffs", 'b', OPTION_BPFFS, ARGUMENT_NEEDED, "the folder of the pins (" DEFAULT_BPFFS ")", "DIR"},
+	{"yes", 'y', OPTION_YES, ARGUMENT_NONE, "do not ask", NULL},
+	{"help", 'h', OPTION_HELP, ARGUMENT_NONE, "help, also for a verb", NULL},
+	{"version", 'V', OPTION_VERSION, ARGUMENT_NONE, "print the version", NULL},
+};
+
+#define OPTIONS (sizeof(options) / sizeof(options[0]))
+
+static bool is_number(const char *text)
+{
+	char *end;
+
+	if (!text || !(isdigit((unsigned char)*text) || *text == '.'))
+		return false;
+	strtod(text, &end);
+	return !*end;
+}
+
+static enum exit_code take_value(struct cli *cli, const struct option *option, const char *value)
+{
+	char *end;
+
+	switch (option->bit) {
+	case OPTION_SOCKET:
+		cli->socket = value;
+		break;
+	case OPTION_BPFFS:
+		cli->bpffs = value;
+		break;
+	case OPTION_WATCH:
+		cli->interval = value ? is_number(value) ? strtod(value, NULL) : -1 : 1;
+		if (cli->interval < SHORTEST_INTERVAL || cli->interval > LONGEST_INTERVAL) {
+			cli_error("--watch %s: give seconds, from %g to %g", value, SHORTEST_INTERVAL,
+				  LONGEST_INTERVAL);
+			return EXIT_WRONG_USAGE;
+		}
+		break;
+	case OPTION_COUNT:
+		cli->count = strtol(value, &end, 10);
+		if (!isdigit((unsigned char)*value) || *end || cli->count < 1 || cli->count > 1000000000) {
+			cli_error("--count %s: give a number of samples, from 1", value);
+			return EXIT_WRONG_USAGE;
+		}
+		break;
+	case OPTION_JSON:
+		cli->json = true;
+		break;
+	}
+	return EXIT_DONE;
+}
+
+static enum exit_code unknown_option(const char *word)
+{
+	struct suggestion suggestion = {0};
+
+	for (size_t i = 0; i < OPTIONS; i++)
+		suggest_consider(&suggestion, word + strspn(word, "-"), options[i].name);
+	if (suggestion.best)
+		cli_error("unknown option '%s': did you mean '--%s'?", word, suggestion.best);
+	else
+		cli_error("unknown option '%s': see 'sluice help'", word);
+	return EXIT_WRONG_USAGE;
+}
+
+/* The option that a word is, or NULL; *value is what stands behind "=" or the letter in the same word, or NULL. */
+static const struct option *option_find(const char *word, const char **value)
+{
+	size_t length = strcspn(word, "=");
+
+	*value = NULL;
+	for (size_t i = 0; i < OPTIONS; i++) {
+		const struct option *option = &options[i];
+
+		if (word[1] == '-' && strlen(option->name) == length - 2 &&
+		    strncmp(word + 2, option->name, length - 2) == 0) {
+			*value = word[length] ? word + length + 1 : NULL;
+			return option;
+		}
+		if (word[1] == option->letter && (!word[2] || option->argument)) {
+			*value = word[2] ? word + 2 : NULL;
+			return option;
+		}
+	}
+	return NULL;
+}
+
+/* Takes the option at argv[*at], and moves *at if the next word is its value. */
+static enum exit_code take_option(struct cli *cli, char **argv, int *at)
+{
+	const char *word = argv[*at], *next = argv[*at + 1], *value;
+	const struct option *option = option_find(word, &value);
+
+	if (!option)
+		return unknown_option(word);
+	if (option->argument == ARGUMENT_NONE && value) {
+		cli_error("--%s takes no value", option->name);
+		return EXIT_WRONG_USAGE;
+	}
+	if (!value &&
+	    (option->argument == ARGUMENT_NEEDED || (option->argument == ARGUMENT_NUMBER && is_number(next)))) {
+		value = next;
+		++*at;
+	}
+	if (option->argument == ARGUMENT_NEEDED && !(value && *value)) {
+		cli_error("--%s needs a value: --%s %s", option->name, option->name, option->argument_name);
+		return EXIT_WRONG_USAGE;
+	}
+	cli->given |= option->bit;
+	return take_value(cli, option, value);
+}
+
+enum exit_code options_parse(struct cli *cli, int argc, char **argv)
+{
+	enum exit_code code = EXIT_DONE;
+	bool over = false; /* after "--" */
+
+	cli->arguments = memory_new((size_t)argc + 1, sizeof(*cli->arguments));
+	for (int i = 1; i < argc && code == EXIT_DONE; i++) {
+		if (over || argv[i][0] != '-' || !argv[i][1])
+			cli->arguments[cli->argument_count++] = argv[i];
+		else if (strcmp(argv[i], "--") == 0)
+			over = true;
+		else
+			code = take_option(cli, argv, &i);
+	}
+	if (code == EXIT_DONE && (cli->given & OPTION_COUNT) && !(cli->given & OPTION_WATCH)) {
+		cli_error("--count goes with --watch");
+		return EXIT_WRONG_USAGE;
+	}
+	return code;
+}
+
+enum exit_code options_check(const struct cli *cli, unsigned int taken, const char *verb)
+{
+	for (size_t i = 0; i < OPTIONS; i++) {
+		if (cli->given & ~taken & options[i].bit) {
+			cli_error("'%s' takes no --%s: see 'sluice help %s'", verb, options[i].name, verb);
+			return EXIT_WRONG_USAGE;
+		}
+	}
+	return EXIT_DONE;
+}
+
+void options_help(unsigned int which)
+{
+	for (size_t i = 0; i < OPTIONS; i++) {
+		const char *argument = options[i].argument_name ? options[i].argument_name : "";
+		char *text;
+
+		if (!(options[i].bit & which))
+			continue;
+		text = memory_format("-%c, --%s %s", options[i].letter, options[i].name, argument);
+		printf("  %-24s %s\n", text, options[i].help);
+		free(text);
+	}
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* sluice show: once, or again and again with rates. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/rates.h"
+#include "cli/subject.h"
+#include "cli/word.h"
+#include "lib/suggest.h"
+
+#define CLEAR_SCREEN "\033[H\033[2J"
+
+/* Leaves the objects of that name alone; EXIT_FAILED, after a message, if there is none. */
+static enum exit_code apply_filter(const struct subject *subject, const char *name, json_t *objects)
+{
+	struct suggestion suggestion = {0};
+	bool found = false;
+
+	for (size_t i = 0; i < json_array_size(objects); i++) {
+		const char *value = cli_text(json_array_get(objects, i), subject->filter);
+
+		suggest_consider(&suggestion, name, value);
+		found |= strcmp(name, value) == 0;
+	}
+	if (!found && suggestion.best)
+		cli_error("there is no %s '%s': did you mean '%s'?", subject->filter_noun, name, suggestion.best);
+	else if (!found)
+		cli_error("there is no %s '%s': see 'sluice show %s'", subject->filter_noun, name, subject->name);
+	if (!found)
+		return EXIT_FAILED;
+	for (size_t i = json_array_size(objects); i-- > 0;)
+		if (strcmp(name, cli_text(json_array_get(objects, i), subject->filter)) != 0)
+			json_array_remove(objects, i);
+	return EXIT_DONE;
+}
+
+static void print_once(const struct cli *cli, const struct subject *subject, const json_t *objects, bool rates)
+{
+	/* what was asked for by name is shown even if it is zero */
+	bool all = (cli->given & OPTION_ALL) || cli->argument_count > 1;
+
+	if (!subject->fields)
+		subject_print_bpf(objects);
+	else
+		subject_print(subject, objects, rates, all);
+}
+
+static double clock_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void sleep_until(double when)
+{
+	struct timespec until = {.tv_sec = (time_t)when};
+
+	until.tv_nsec = (long)((when - (double)until.tv_sec) * 1e9);
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+static void time_text(char text[static 32])
+{
+	time_t now = time(NULL);
+	struct tm utc;
+
+	strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+}
+
+/* One sample: a line of JSON, a table below the former one, or a screen. */
+static void print_sample(const struct cli *cli, const struct subject *subject, json_t *objects, double seconds)
+{
+	char when[32];
+	json_t *line;
+
+	time_text(when);
+	if (cli->json) {
+		line = json_pack("{s:s, s:f, s:O}", "time", when, "interval_s", seconds, subject->name, objects);
+		json_dumpf(line, stdout, JSON_COMPACT);
+		json_decref(line);
+	} else {
+		if (cli_is_terminal())
+			printf(CLEAR_SCREEN "sluice show %s, every %g s, %s\n\n", subject->name, cli->interval, when);
+		print_once(cli, subject, objects, subject->counters);
+	}
+	if (cli->json || !cli_is_terminal())
+		putchar('\n');
+	fflush(stdout);
+}
+
+/* What watching remembers from sample to sample. */
+struct watch {
+	json_t *before; /* the last sample, or NULL */
+	double taken;	/* when */
+	bool lost;	/* the agent does not answer at present */
+};
+
+/*
+ * Takes a sample. An agent that stays away after it had answered is waited for:
+ * it may be restarting, and its counters live on in the kernel. watch->lost then
+ * tells that this EXIT_NO_AGENT means "not this time".
+ */
+static enum exit_code take_sample(const struct cli *cli, const struct subject *subject, struct watch *watch,
+				  json_t **objects)
+{
+	char *error = NULL;
+	enum exit_code code = client_ask(cli->socket, "GET", subject->path, QUESTION_SECONDS, objects, &error);
+
+	if (code == EXIT_DONE && watch->lost) {
+		cli_error("the agent answers again");
+		watch->lost = false;
+	} else if (code == EXIT_NO_AGENT && watch->before && !watch->lost) {
+		cli_error("%s; trying on every %g s", error, cli->interval);
+		watch->lost = true;
+	} else if (code != EXIT_DONE && !watch->lost) {
+		cli_error("%s", error);
+	}
+	free(error);
+	if (code == EXIT_DONE && cli->argument_count > 1) {
+		code = apply_filter(subject, cli->arguments[1], *objects);
+		if (code != EXIT_DONE)
+			json_decref(*objects);
+	}
+	return code;
+}
+
+static enum exit_code show_again(const struct cli *cli, const struct subject *subject)
+{
+	struct watch watch = {0};
+	enum exit_code code = EXIT_DONE;
+	double next = clock_seconds();
+	json_t *objects;
+
+	for (long printed = 0; !cli->count || printed < cli->count; next += cli->interval) {
+		double now;
+
+		sleep_until(next);
+		code = take_sample(cli, subject, &watch, &objects);
+		if (code != EXIT_DONE && !(code == EXIT_NO_AGENT && watch.lost))
+			break;
+		now = clock_seconds();
+		if (now > next + cli->interval)
+			next = now; /* no burst of samples after a pause */
+		if (code != EXIT_DONE)
+			continue;
+		if (subject->counters)
+			rates_add(subject, objects, watch.before, now - watch.taken);
+		/* rates take two samples; only who looks at a screen wants to see something until then */
+		if (watch.before || !subject->counters || (cli_is_terminal() && !cli->json)) {
+			print_sample(cli, subject, objects, watch.before ? now - watch.taken : 0);
+			printed += watch.before || !subject->counters;
+		}
+		json_decref(watch.before);
+		watch.before = objects;
+		watch.taken = now;
+		if (ferror(stdout))
+			break;
+	}
+	json_decref(watch.before);
+	return code;
+}
+
+static enum exit_code show_once(const struct cli *cli, const struct subject *subject)
+{
+	json_t *objects;
+	enum exit_code code = cli_ask(cli, "GET", subject->path, QUESTION_SECONDS, &objects);
+
+	if (code != EXIT_DONE)
+		return code;
+	if (cli->argument_count > 1)
+		code = apply_filter(subject, cli->arguments[1], objects);
+	if (code == EXIT_DONE && cli->json)
+		cli_print_json(objects);
+	else if (code == EXIT_DONE)
+		print_once(cli, subject, objects, false);
+	json_decref(objects);
+	return code;
+}
+
+enum exit_code do_show(const struct cli *cli)
+{
+	int found = word_find("subject", cli->arguments[0], subjects, subject_count, sizeof(subjects[0]));
+	const struct subject *subject;
+
+	if (found < 0)
+		return EXIT_WRONG_USAGE;
+	subject = &subjects[found];
+	if (cli->argument_count > 1 && !subject->filter) {
+		cli_error("'show %s' takes no name", subject->name);
+		return EXIT_WRONG_USAGE;
+	}
+	return cli->given & OPTION_WATCH ? show_again(cli, subject) : show_once(cli, subject);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Reads single values of the tree: numbers, names, durations, choices, the keys
+ * of a map. Each returns true and fills *out, or notes an error and returns
+ * false. A NODE_BAD has had its error, so nothing more is said of it.
+ */
+#ifndef SLUICE_CONFIG_VALUE_H
+#define SLUICE_CONFIG_VALUE_H
+
+#include "in/config_tree.h"
+
+/* A key that a map may have. */
+struct value_key {
+	const char *name;
+	const char *needed; /* NULL: optional; else what it is, for the error when it is missing */
+};
+
+/* True for "", ~ and null without quotes. Where a list or map is expected that counts as an empty one. */
+bool value_is_nothing(const struct node *node);
+
+/* Notes "expected EXPECTED, found ...". */
+void value_unexpected(struct source *source, const struct node *node, const char *expected);
+
+/* True if the node is a map or list, or nothing. */
+bool value_is_map(struct source *source, const struct node *node, const char *expected);
+bool value_is_list(struct source *source, const struct node *node, const char *expected);
+
+/*
+ * Sorts the keys of a map: found[i] becomes the key node of keys[i], or NULL.
+ * Unknown keys are noted, and missing ones at the offset `at`, with `what` the map is,
+ * unless an unknown one looks like a missing one mistyped.
+ */
+bool value_keys(struct source *source, const struct node *map, size_t at, const char *what,
+		const struct value_key *keys, size_t count, const struct node **found);
+
+/* A text that is not nothing; *out is the tree's. */
+bool value_text(struct source *source, const struct node *node, const char *expected, const char **out);
+
+/* A decimal number without quotes from `low` to `high`. */
+bool value_number(struct source *source, const struct node *node, __u32 low, __u32 high, __u32 *out);
+
+/* One of the names, as its index. */
+bool value_choice(struct source *source, const struct node *node, const char *const *names, size_t count, int *out);
+
+/* The name of a pool, service or backend. `what` is for the error. */
+bool value_name(struct source *source, const struct node *node, const char *what, const char **out);
+
+/* "500ms", "2s", "1m"; in milliseconds. */
+bool value_duration(struct source *source, const struct node *node, __u32 *out);
+
+#define DURATION_TEXT 24
+
+/* A duration as value_duration() reads it. Returns `text`. */
+char *value_duration_format(__u32 milliseconds, char text[static DURATION_TEXT]);
+
+/* Digits and nothing else, without a leading zero. False if it is no number or above `high`. */
+bool value_parse_number(const char *text, size_t length, __u32 high, __u32 *out);
+
+#endif

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "in/control.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "in/control_socket.h"
+#include "lib/log.h"
+#include "lib/memory.h"
+
+#define MAX_HEADERS    (16 * 1024)
+#define MAX_BODY       (64 * 1024)
+#define CLIENT_TIMEOUT 10 /* seconds for a client to send or take something */
+#define ACCEPT_PAUSE   1  /* seconds without accepting after that failed, as with no descriptors left */
+
+#define HTTP_UNPROCESSABLE 422 /* evhttp lacks it */
+
+static const struct timeval never = {.tv_sec = 1 << 30};
+
+struct control {
+	const struct control_actions *actions;
+	void *agent;
+	char *path;
+	int fd; /* that listens, -1: none */
+	struct stat made;
+	struct evhttp *http;
+	struct evconnlistener *listener;
+	struct event *resume;
+};
+
+/* One question or wish. Exactly one of report, text and action is set. */
+struct endpoint {
+	enum evhttp_cmd_type method;
+	const char *path;
+	json_t *(*report)(const struct report *report);
+	char *(*text)(const struct report *report);
+	int (*action)(struct control *control, json_t **reply);
+	const char *help;
+};
+
+static int list_endpoints(struct control *control, json_t **reply);
+
+static int do_diff(struct control *control, json_t **reply)
+{
+	return control->actions->diff(control->agent, reply);
+}
+
+static int do_reload(struct control *control, json_t **reply)
+{
+	return control->actions->reload(control->agent, reply);
+}
+
+static int do_detach(struct control *control, json_t **reply)
+{
+	return control->actions->detach(control->agent, reply);
+}
+
+static const struct endpoint endpoints[] = {
+	{EVHTTP_REQ_GET, "/", .action = list_endpoints, .help = "this list"},
+	{EVHTTP_REQ_GET, "/v1/status", .report = report_status, .help = "the agent, its configuration and totals"},
+	{EVHTTP_REQ_GET, "/v1/services", .report = report_services, .help = "services and their counters"},
+	{EVHTTP_REQ_GET, "/v1/pools", .report = report_pools, .help = "pools and their counters"},
+	{EVHTTP_REQ_GET, "/v1/backends", .report = report_backends, .help = "backends, next hops and counters"},
+	{EVHTTP_REQ_GET, "/v1/neighbours", .report = report_neighbours, .help = "next hops of backends"},
+	{EVHTTP_REQ_GET, "/v1/drops", .report = report_drops, .help = "what became of packets, by reason"},
+	{EVHTTP_REQ_GET, "/v1/bpf", .report = report_bpf, .help = "program, maps and links in the kernel"},
+	{EVHTTP_REQ_GET, "/v1/diff", .action = do_diff, .help = "what a reload would change"},
+	{EVHTTP_REQ_POST, "/v1/reload", .action = do_reload, .help = "read the configuration file anew"},
+	{EVHTTP_REQ_POST, "/v1/detach", .action = do_detach, .help = "remove everything from the kernel and end"},
+	{EVHTTP_REQ_GET, "/metrics", .text = report_metrics, .help = "counters for Prometheus"},
+};
+
+#define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))
+
+static const char *method_name(enum evhttp_cmd_type method)
+{
+	return method == EVHTTP_REQ_POST ? "POST" : "GET";
+}
+
+static int list_endpoints(struct control *control, json_t **reply)
+{
+	json_t *list = json_array();
+
+	(void)control;
+	for (size_t i = 0; i < ENDPOINTS; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "method", method_name(endpoints[i].method),
+						      "path", endpoints[i].path, "help", endpoints[i].help));
+	*reply = json_pack("{s:s, s:o}", "version", SLUICE_VERSION, "requests", list);
+	return HTTP_OK;
+}
+
+static void free_text(const void *data, size_t length, void *argument)
+{
+	(void)length;
+	(void)argument;
+	free((void *)data);
+}
+
+/* Sends the text and frees it; without memory for it, an empty error. */
+static void send_text(struct evhttp_request *request, int status, const char *type, char *text)
+{
+	struct evbuffer *body = text ? evbuffer_new() : NULL;
+
+	if (!body || evbuffer_add_reference(body, text, strlen(text), free_text, NULL)) {
+		free(text);
+		evhttp_send_reply(request, HTTP_INTERNAL, NULL, NULL);
+	} else {
+		evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type", type);
+		evhttp_send_reply(request, status, status == HTTP_UNPROCESSABLE ? "Unprocessable Content" : NULL, body);
+	}
+	if (body)
+		evbuffer_free(body);
+}
+
+/* Sends the JSON and drops the reference. */
+static void send_json(struct evhttp_request *request, int status, json_t *json)
+{
+	char *compact = json_dumps(json, JSON_COMPACT);
+	char *line = compact ? memory_format("%s\n", compact) : NULL;
+
+	free(compact);
+	json_decref(json);
+	send_text(request, status, "application/json", line);
+}
+
+static void send_failure(struct evhttp_request *request, int status, char *message)
+{
+	send_json(request, status, json_pack("{s:s}", "error", message));
+	free(message);
+}
+
+static void answer(struct control *control, const struct endpoint *endpoint, struct evhttp_request *request)
+{
+	const struct report *report = control->actions->report(control->agent);
+	int status = HTTP_OK;
+	json_t *reply = NULL;
+
+	if (endpoint->text) {
+		send_text(request, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", endpoint->text(report));
+		return;
+	}
+	if (endpoint->report)
+		reply = endpoint->report(report);
+	else
+		status = endpoint->action(control, &reply);
+	if (reply)
+		send_json(request, status, reply);
+	else
+		send_failure(request, HTTP_INTERNAL, memory_format("no answer could be made"));
+}
+
+static void handle_request(struct evhttp_request *request, void *argument)
+{
+	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+	enum evhttp_cmd_type method = evhttp_request_get_command(request);
+	struct control *control = argument;
+	const struct endpoint *other = NULL;
+
+	for (size_t i = 0; path && i < ENDPOINTS; i++) {
+		if (strcmp(path, endpoints[i].path) != 0)
+			continue;
+		if (endpoints[i].method == method) {
+			answer(control, &endpoints[i], request);
+			return;
+		}
+		other = &endpoints[i];
+	}
+	if (other) {
+		const char *allowed = method_name(other->method);
+
+		evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", allowed);
+		send_failure(request, HTTP_BADMETHOD, memory_format("%s takes %s", other->path, allowed));
+	} else {
+		send_failure(request, HTTP_NOTFOUND, memory_format("there is no such path: GET / lists them all"));
+	}
+}
+
+static void accept_resumed(evutil_socket_t fd, short events, void *argument)
+{
+	struct control *control = argument;
+
+	(void)fd;
+	(void)events;
+	event_add(control->resume, &never);
+	evconnlistener_enable(control->listener);
+}
+
+struct search {
+	const struct evconnlistener *listener;
+	struct control *found;
+};
+
+static int match_control(const struct event_base *base, const struct event *event, void *argument)
+{
+	struct search *search = argument;
+	struct control *control = event_get_callback_arg(event);
+
+	(void)base;
+	if (event_get_callback(event) != accept_resumed || control->listener != search->listener)
+		return 0;
+	search->found = control;
+	return 1;
+}
+
+/*
+ * A failed accept leaves the client waiting and the listener readable: without a
+ * pause the loop would spin. evhttp has put its own argument into the listener,
+ * so the control is found through its timer, which is therefore always pending.
+ */
+static void accept_failed(struct evconnlistener *listener, void *evhttp)
+{
+	const struct timeval pause = {.tv_sec = ACCEPT_PAUSE};
+	struct search search = {.listener = listener};
+	int error = errno;
+
+	(void)evhttp;
+	event_base_foreach_event(evconnlistener_get_base(listener), match_control, &search);
+	if (!search.found)
+		return;
+	log_warning("control socket %s: cannot accept: %s: trying again in %d s", search.found->path, strerror(error),
+		    ACCEPT_PAUSE);
+	evconnlistener_disable(listener);
+	event_add(search.found->resume, &pause);
+}
+
+/* Every method reaches handle_request(), which says what is allowed instead. */
+static int serve(struct control *control, struct event_base *base, int fd)
+{
+	control->http = evhttp_new(base);
+	control->resume = evtimer_new(base, accept_resumed, control);
+	if (!control->http || !control->resume || event_add(control->resume, &never))
+		return -ENOMEM;
+	evhttp_set_max_headers_size(control->http, MAX_HEADERS);
+	evhttp_set_max_body_size(control->http, MAX_BODY);
+	evhttp_set_timeout(control->http, CLIENT_TIMEOUT);
+	evhttp_set_allowed_methods(control->http, (ev_uint16_t)~0U);
+	evhttp_set_gencb(control->http, handle_request, control);
+
+	control->listener = evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (!control->listener)
+		return -ENOMEM;
+	/* evhttp owns the listener from here on; it does not touch the error callback */
+	if (!evhttp_bind_listener(control->http, control->listener)) {
+		evconnlistener_free(control->listener);
+		control->listener = NULL;
+		return -ENOMEM;
+	}
+	evconnlistener_set_error_cb(control->listener, accept_failed);
+	return 0;
+}
+
+int control_open(struct control **out, struct event_base *base, const char *path, const char *group,
+		 const struct control_actions *actions, void *agent)
+{
+	struct control *control = memory_new(1, sizeof(*control));
+	int error;
+
+	control->fd = -1;
+	control->actions = actions;
+	control->agent = agent;
+	control->path = memory_format("%s", path);
+	error = control_socket_listen(path, group, &control->made);
+	if (error >= 0) {
+		control->fd = error;
+		error = serve(control, base, control->fd);
+		if (error)
+			log_error("control socket %s: cannot serve it: %s", path, strerror(-error));
+	}
+	if (error) {
+		control_close(control);
+		return error;
+	}
+	*out = control;
+	return 0;
+}
+
+void control_close(struct control *control)
+{
+	if (!control)
+		return;
+	if (control->http)
+		evhttp_free(control->http); /* with the listener and every client */
+	if (control->resume)
+		event_free(control->resume);
+	if (control->fd >= 0)
+		control_socket_close(control->fd, control->path, &control->made);
+	free(control->path);
+	free(control);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "lib/address.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int address_parse(const char *text, struct address *out)
+{
+	struct address parsed = {0};
+
+	if (inet_pton(AF_INET, text, parsed.word) == 1)
+		parsed.family = AF_INET;
+	else if (inet_pton(AF_INET6, text, parsed.word) == 1)
+		parsed.family = AF_INET6;
+	else
+		return -EINVAL;
+	*out = parsed;
+	return 0;
+}
+
+char *address_format(const struct address *address, char text[static ADDRESS_TEXT])
+{
+	if (!address->family || !inet_ntop((int)address->family, address->word, text, ADDRESS_TEXT))
+		snprintf(text, ADDRESS_TEXT, "none");
+	return text;
+}
+
+bool address_equal(const struct address *a, const struct address *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+unsigned int address_bits(const struct address *address)
+{
+	return address->family == AF_INET6 ? 128 : 32;
+}
+
+/* The mask of word i of a prefix, network byte order. */
+static __be32 prefix_mask(unsigned int length, unsigned int i)
+{
+	if (length >= 32 * (i + 1))
+		return 0xffffffffU;
+	if (length <= 32 * i)
+		return 0;
+	return htonl(0xffffffffU << (32 * (i + 1) - length));
+}
+
+int prefix_parse(const char *text, struct prefix *out)
+{
+	char address[ADDRESS_TEXT];
+	const char *slash = strchr(text, '/');
+	size_t length = slash ? (size_t)(slash - text) : strlen(text);
+
+	if (length >= sizeof(address))
+		return -EINVAL;
+	memcpy(address, text, length);
+	address[length] = '\0';
+
+	struct prefix parsed = {0};
+
+	if (address_parse(address, &parsed.address))
+		return -EINVAL;
+	parsed.length = address_bits(&parsed.address);
+	if (slash) {
+		char *end;
+		unsigned long bits = strtoul(slash + 1, &end, 10);
+
+		/* strtoul would take "+8", " 8" and "-8" too */
+		if (slash[1] < '0' || slash[1] > '9' || *end || end - slash > 4 || bits > parsed.length)
+			return -EINVAL;
+		parsed.length = (__u32)bits;
+	}
+	for (unsigned int i = 0; i < 4; i++)
+		if (parsed.address.word[i] & ~prefix_mask(parsed.length, i))
+			return -ERANGE;
+	*out = parsed;
+	return 0;
+}
+
+char *prefix_format(const struct prefix *prefix, char text[static ADDRESS_TEXT])
+{
+	address_format(&prefix->address, text);
+	if (prefix->length != address_bits(&prefix->address)) {
+		size_t used = strlen(text);
+
+		snprintf(text + used, ADDRESS_TEXT - used, "/%u", prefix->length);
+	}
+	return text;
+}
+
+bool prefix_contains(const struct prefix *prefix, const struct address *address)
+{
+	if (prefix->address.family != address->family)
+		return false;
+	for (unsigned int i = 0; i < 4; i++)
+		if ((address->word[i] & prefix_mask(prefix->length, i)) != prefix->address.word[i])
+			return false;
+	return true;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Allocation that cannot fail: without memory the process ends with a message.
+ * The dataplane goes on in the kernel, and a restarted agent adopts it, which is
+ * a better answer than error paths that nobody can test.
+ */
+#ifndef SLUICE_MEMORY_H
+#define SLUICE_MEMORY_H
+
+#include <stddef.h>
+
+/* Zeroed memory for count elements, never NULL. */
+void *memory_new(size_t count, size_t size);
+
+/* The text in new memory, never NULL. */
+char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Which map index belongs to which name: services and backends have an index,
+ * pools a range of the slots array. An assignment lasts as long as its name is
+ * in the configuration, over reloads and (through the snapshot) restarts, so
+ * that counters keep their meaning and adoption changes nothing.
+ *
+ * Freed indices are the last to be taken again: a packet that is under way with
+ * an old one never meets a new owner.
+ */
+#ifndef SLUICE_IDS_H
+#define SLUICE_IDS_H
+
+#include <jansson.h>
+#include <linux/types.h>
+
+#include "model/config.h"
+
+struct ids;
+
+struct ids *ids_new(void);
+void ids_free(struct ids *ids);
+
+/*
+ * Gives everything in `config` its assignment: names that have one keep it, a
+ * pool whose table size changed gets a new range, names that are gone lose
+ * theirs. 0, or -ENOSPC (no room for a range: see SLUICE_MAX_SLOTS) and then
+ * nothing is changed.
+ */
+int ids_assign(struct ids *ids, const struct config *config);
+
+/* Of names that ids_assign() has seen. */
+__u16 ids_service(const struct ids *ids, const char *service);
+__u16 ids_backend(const struct ids *ids, const char *pool, const char *backend);
+__u32 ids_pool_first(const struct ids *ids, const char *pool);
+
+/* One past the highest slot that any range has. */
+__u32 ids_slots_used(const struct ids *ids);
+
+/* Calls the functions for each index that the last ids_assign() gave out anew: its counters are somebody else's. */
+void ids_each_new(const struct ids *ids, void (*service)(void *, __u32), void (*backend)(void *, __u32),
+		  void *argument);
+
+/* To and from the snapshot. ids_restore() refuses (-EINVAL) whatever overlaps or exceeds a limit. */
+json_t *ids_save(const struct ids *ids);
+int ids_restore(struct ids *ids, const json_t *saved);
+
+#endif

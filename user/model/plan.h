@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* From the state to the wanted contents of the maps. Pure: no system call, no map. */
+#ifndef SLUICE_PLAN_H
+#define SLUICE_PLAN_H
+
+#include "abi.h"
+#include "model/state.h"
+
+/* A pool's wanted table. It is kept from plan to plan while its inputs stay the same. */
+struct table {
+	char pool[CONFIG_NAME_MAX + 1];
+	__u32 first, size; /* its range of slots */
+	__u64 inputs;      /* hash of what it was built from */
+	__u64 generation;  /* grows whenever it is built anew */
+	__u16 *owner;      /* size backend indices */
+	UT_hash_handle hh;
+};
+
+struct plan_vip {
+	struct prefix address;
+	__u16 port; /* host byte order; 0: any */
+	__u8 protocol;
+	struct service service;
+};
+
+struct plan {
+	struct settings settings; /* settings.object and slot_capacity are the dataplane's to fill in */
+	__u32 slots_used;         /* one past the last slot of any table */
+	struct table **tables;    /* one a pool, in the config's order */
+	size_t table_count;
+	struct plan_vip *vips;
+	size_t vip_count;
+	struct backend *backends; /* SLUICE_MAX_BACKENDS + 1 of them, zero where unused */
+	struct table *cache;      /* owner of the tables, by pool */
+	__u64 generation; /* of the table built last */
+};
+
+struct plan *plan_new(void);
+void plan_free(struct plan *plan);
+
+/* Makes the plan for the state, whose ids are assigned. */
+void plan_make(struct plan *plan, const struct state *state);
+
+#endif

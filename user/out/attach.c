@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "out/attach.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/memory.h"
+#include "out/pins.h"
+
+static struct attachment *attachment_find(const struct attachments *attachments, const char *interface)
+{
+	struct attachment *attachment;
+
+	HASH_FIND_STR(attachments->by_interface, interface, attachment);
+	return attachment;
+}
+
+static struct attachment *attachment_add(struct attachments *attachments, const char *interface)
+{
+	struct attachment *attachment = memory_new(1, sizeof(*attachment));
+
+	snprintf(attachment->interface, sizeof(attachment->interface), "%s", interface);
+	attachment->link = -1;
+	HASH_ADD_STR(attachments->by_interface, interface, attachment);
+	return attachment;
+}
+
+static void attachment_free(struct attachments *attachments, struct attachment *attachment)
+{
+	HASH_DEL(attachments->by_interface, attachment);
+	if (attachment->link >= 0)
+		close(attachment->link);
+	xdp_program__close(attachment->shared);
+	free(attachment);
+}
+
+/* Interface and program of a link; ifindex 0 once the interface is gone. */
+static int link_info(int link, __u32 *ifindex, __u32 *program)
+{
+	struct bpf_link_info info = {};
+	__u32 length = sizeof(info);
+	int err = bpf_obj_get_info_by_fd(link, &info, &length);
+
+	if (err)
+		return err;
+	*ifindex = info.type == BPF_LINK_TYPE_XDP ? info.xdp.ifindex : 0;
+	*program = info.prog_id;
+	return 0;
+}
+
+static const char *mode_in_use(__u32 ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	if (bpf_xdp_query((int)ifindex, 0, &query))
+		return "unknown";
+	return query.attach_mode == XDP_ATTACHED_SKB ? "generic" : "native";
+}
+
+static int link_pin(char path[PIN_PATH_MAX], const char *folder, const char *interface)
+{
+	char name[IFNAMSIZ];
+
+	pins_from_interface(name, interface);
+	return pins_path(path, folder, PINS_LINKS, name);
+}
+
+static int exclusive_attach_mode(const struct attachment *attachment, const struct program *program, __u32 flags)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flags);
+	int link = bpf_link_create(program->fd, (int)attachment->ifindex, BPF_XDP, &options);
+
+	return link < 0 ? -errno : link;
+}
+
+static int exclusive_attach(struct attachment *attachment, const char *folder, const struct program *program,
+			    enum xdp_mode mode)
+{
+	char path[PIN_PATH_MAX];
+	int link = mode == MODE_GENERIC ? -EOPNOTSUPP : exclusive_attach_mode(attachment, program, XDP_FLAGS_DRV_MODE);
+
+	if (link < 0 && mode != MODE_NATIVE && link != -EBUSY && link != -EEXIST) {
+		if (mode == MODE_AUTO)
+			log_warning("%s: the driver refuses native XDP (%s): attaching in generic mode, which is slower",
+				    attachment->interface, strerror(-link));
+		link = exclusive_attach_mode(attachment, program, XDP_FLAGS_SKB_MODE);
+	}
+	if (link == -EBUSY || link == -EEXIST) {
+		snprintf(attachment->why, sizeof(attachment->why),
+			 "another XDP program is attached: detach it (ip link set dev %s xdp off), or configure attach: shared",
+			 attachment->interface);
+		return link;
+	}
+	if (link < 0) {
+		snprintf(attachment->why, sizeof(attachment->why), "attaching in %s mode: %s",
+			 mode == MODE_NATIVE ? "native" : "generic", strerror(-link));
+		return link;
+	}
+	attachment->link = link;
+	attachment->program_id = program->id;
+	return link_pin(path, folder, attachment->interface) ?: pins_replace(link, path);
+}
+
+static int exclusive_update(struct attachment *attachment, const struct program *program)
+{
+	int err = bpf_link_update(attachment->link, program->fd, NULL);
+
+	if (!err)
+		attachment->program_id = program->id;
+	return err;
+}
+
+static int exclusive_detach(struct attachment *attachment, const char *folder)
+{
+	char path[PIN_PATH_MAX];
+	int err = attachment->link >= 0 ? bpf_link_detach(attachment->link) : 0;
+
+	if (attachment->link >= 0)
+		close(attachment->link);
+	attachment->link = -1;
+	if (!link_pin(path, folder, attachment->interface))
+		unlink(path);
+	return err;
+}
+
+static int attachment_detach(struct attachment *attachment, const char *folder)
+{
+	int err = 0;
+
+	if (attachment->attached)
+		err = attachment->kind == ATTACH_SHARED ? shared_detach(attachment, folder)
+							: exclusive_detach(attachment, folder);
+	attachment->attached = false;
+	return err;
+}
+
+static void attachment_attach(struct attachment *attachment, const char *folder, const struct attach_source *source,
+			      const struct config_interface *wanted)
+{
+	char before[sizeof(attachment->why)];
+	int err;
+
+	memcpy(before, attachment->why, sizeof(before));
+	attachment->kind = wanted->attach;
+	attachment->asked = wanted->mode;
+	err = wanted->attach == ATTACH_SHARED ? shared_attach(attachment, folder, source, wanted->mode)
+					      : exclusive_attach(attachment, folder, source->program, wanted->mode);
+	attachment->attached = !err;
+	if (!err) {
+		attachment->why[0] = '\0';
+		attachment->mode = mode_in_use(attachment->ifindex);
+		log_info("%s: attached in %s mode", attachment->interface, attachment->mode);
+	} else if (strcmp(before, attachment->why) != 0) {
+		log_error("%s: %s", attachment->interface, attachment->why);
+	}
+}
+
+static int attachment_update(struct attachment *attachment, const char *folder, const struct attach_source *source)
+{
+	int err;
+
+	if (!attachment->attached || attachment->program_id == source->program->id)
+		return 0;
+	if (!attachment->program_id && shared_is_current(attachment, folder, source)) {
+		attachment->program_id = source->program->id;
+		return 0;
+	}
+	err = attachment->kind == ATTACH_SHARED ? shared_attach(attachment, folder, source, attachment->asked)
+						: exclusive_update(attachment, source->program);
+	if (err)
+		log_error("%s: replacing the program: %s: the former one goes on", attachment->interface,
+			  strerror(-err));
+	return err;
+}
+
+int attachments_update(struct attachments *attachments, const struct attach_source *source)
+{
+	struct attachment *attachment, *next;
+	int result = 0;
+
+	HASH_ITER(hh, attachments->by_interface, attachment, next) {
+		int err = attachment_update(attachment, attachments->folder, source);
+
+		if (err)
+			result = err;
+	}
+	return result;
+}
+
+/* Whether what is attached is still there and is what is asked for. */
+static bool attachment_stands(const struct attachment *attachment, const struct config_interface *wanted, __u32 ifindex)
+{
+	__u32 alive = attachment->ifindex, program;
+
+	if (!attachment->attached || attachment->kind != wanted->attach || attachment->ifindex != ifindex)
+		return false;
+	if (attachment->kind == ATTACH_EXCLUSIVE && (link_info(attachment->link, &alive, &program) || alive != ifindex))
+		return false;
+	return wanted->mode == MODE_AUTO || wanted->mode == attachment->asked ||
+	       strcmp(attachment->mode, mode_names[wanted->mode]) == 0;
+}
+
+static void interface_apply(struct attachments *attachments, const struct attach_source *source,
+			    const struct config_interface *wanted, const struct link *link)
+{
+	struct attachment *attachment = attachment_find(attachments, wanted->name);
+
+	if (!attachment)
+		attachment = attachment_add(attachments, wanted->name);
+	if (!link) {
+		if (attachment->attached || !attachment->why[0])
+			log_warning("%s: no such interface: waiting for it", wanted->name);
+		attachment_detach(attachment, attachments->folder);
+		snprintf(attachment->why, sizeof(attachment->why), "no such interface");
+		return;
+	}
+	if (attachment_stands(attachment, wanted, link->ifindex)) {
+		attachment->asked = wanted->mode;
+		attachment_update(attachment, attachments->folder, source);
+		return;
+	}
+	attachment_detach(attachment, attachments->folder);
+	attachment->ifindex = link->ifindex;
+	attachment_attach(attachment, attachments->folder, source, wanted);
+}
+
+static bool is_wanted(const struct config *config, const char *interface)
+{
+	for (size_t i = 0; i < config->interface_count; i++)
+		if (strcmp(config->interfaces[i].name, interface) == 0)
+			return true;
+	return false;
+}
+
+int attachments_apply(struct attachments *attachments, const struct attach_source *source, const struct config *config,
+		      const struct network *network)
+{
+	struct attachment *attachment, *next;
+	int missing = 0;
+
+	HASH_ITER(hh, attachments->by_interface, attachment, next) {
+		if (is_wanted(config, attachment->interface))
+			continue;
+		if (attachment->attached)
+			log_info("%s: detached: it is no longer in the configuration", attachment->interface);
+		attachment_detach(attachment, attachments->folder);
+		attachment_free(attachments, attachment);
+	}
+	for (size_t i = 0; i < config->interface_count; i++)
+		interface_apply(attachments, source, &config->interfaces[i],
+				network_link_by_name(network, config->interfaces[i].name));
+	HASH_ITER(hh, attachments->by_interface, attachment, next)
+		missing += !attachment->attached;
+	return missing;
+}
+
+static int adopt_link(const char *path, const char *name, void *argument)
+{
+	struct attachments *attachments = argument;
+	struct attachment *attachment;
+	char interface[IFNAMSIZ];
+	__u32 ifindex, program;
+	int link = bpf_obj_get(path);
+
+	if (link < 0 || link_info(link, &ifindex, &program) || !ifindex) {
+		if (link >= 0)
+			close(link);
+		unlink(path);
+		return 0;
+	}
+	pins_to_interface(interface, name);
+	attachment = attachment_add(attachments, interface);
+	attachment->kind = ATTACH_EXCLUSIVE;
+	attachment->attached = true;
+	attachment->link = link;
+	attachment->ifindex = ifindex;
+	attachment->program_id = program;
+	attachment->mode = mode_in_use(ifindex);
+	return 0;
+}
+
+static int adopt_shared(const char *path, const char *name, void *argument)
+{
+	struct attachments *attachments = argument;
+	struct attachment *attachment;
+	char interface[IFNAMSIZ];
+
+	pins_to_interface(interface, name);
+	attachment = attachment_add(attachments, interface);
+	attachment->kind = ATTACH_SHARED;
+	if (shared_adopt(attachment, path)) {
+		unlink(path);
+		attachment_free(attachments, attachment);
+	}
+	return 0;
+}
+
+void attachments_adopt(struct attachments *attachments, const char *folder)
+{
+	attachments->folder = folder;
+	attachments->by_interface = NULL;
+	pins_each(folder, PINS_LINKS, adopt_link, attachments);
+	pins_each(folder, PINS_SHARED, adopt_shared, attachments);
+}
+
+void attachments_close(struct attachments *attachments)
+{
+	struct attachment *attachment, *next;
+
+	HASH_ITER(hh, attachments->by_interface, attachment, next)
+		attachment_free(attachments, attachment);
+}
+
+int attachments_remove(struct attachments *attachments)
+{
+	struct attachment *attachment, *next;
+	int result = 0;
+
+	HASH_ITER(hh, attachments->by_interface, attachment, next) {
+		int err = attachment_detach(attachment, attachments->folder);
+
+		if (err) {
+			log_error("%s: detaching: %s", attachment->interface, strerror(-err));
+			result = err;
+		}
+		attachment_free(attachments, attachment);
+	}
+	return result;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "out/dataplane.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/memory.h"
+#include "out/attach.h"
+#include "out/maps.h"
+#include "out/pins.h"
+#include "out/program.h"
+#include "out/sync.h"
+
+/* The slots array grows in powers of two from here: 1 Mi slots, 8 MiB */
+#define SLOT_CAPACITY_MIN (1U << 20)
+
+struct dataplane {
+	char folder[PIN_PATH_MAX];
+	int lock;
+	__u64 object; /* of this build */
+	struct maps maps;
+	struct program program;
+	struct attachments attachments;
+	struct synced *synced;
+};
+
+static int print_warnings(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	/* at this level comes what the verifier says of a program that it refuses, whole */
+	return level == LIBBPF_WARN ? vfprintf(stderr, format, arguments) : 0;
+}
+
+int dataplane_open(struct dataplane **out, const char *folder)
+{
+	struct dataplane *dataplane = memory_new(1, sizeof(*dataplane));
+	char path[PIN_PATH_MAX];
+	int err;
+
+	libbpf_set_print(print_warnings);
+	snprintf(dataplane->folder, sizeof(dataplane->folder), "%s", folder);
+	maps_init(&dataplane->maps);
+	program_init(&dataplane->program);
+	dataplane->object = program_object();
+	dataplane->lock = pins_open(folder);
+	if (dataplane->lock < 0) {
+		err = dataplane->lock;
+		free(dataplane);
+		return err;
+	}
+	attachments_adopt(&dataplane->attachments, dataplane->folder);
+	if (!maps_open_pinned(&dataplane->maps, folder) && !pins_path(path, folder, NULL, "prog") &&
+	    !program_open_pinned(&dataplane->program, path, &dataplane->maps))
+		log_info("adopted the running program %u", dataplane->program.id);
+	*out = dataplane;
+	return 0;
+}
+
+void dataplane_close(struct dataplane *dataplane)
+{
+	if (!dataplane)
+		return;
+	attachments_close(&dataplane->attachments);
+	program_close(&dataplane->program);
+	maps_close(&dataplane->maps);
+	synced_free(&dataplane->synced);
+	close(dataplane->lock);
+	free(dataplane);
+}
+
+__u32 dataplane_maps_id(const struct dataplane *dataplane)
+{
+	return map_id(&dataplane->maps, MAP_backends);
+}
+
+void dataplane_disown_maps(struct dataplane *dataplane)
+{
+	program_close(&dataplane->program);
+	maps_close(&dataplane->maps);
+	synced_free(&dataplane->synced);
+}
+
+static __u32 wanted_capacity(const struct dataplane *dataplane, const struct plan *plan)
+{
+	__u32 capacity = dataplane->maps.slot_capacity ?: SLOT_CAPACITY_MIN;
+
+	while (capacity < plan->slots_used)
+		capacity *= 2;
+	return capacity;
+}
+
+/* The settings that the program must have for this plan. */
+static struct settings wanted_settings(const struct dataplane *dataplane, const struct plan *plan)
+{
+	struct settings settings = plan->settings;
+
+	settings.object = dataplane->object;
+	settings.slot_capacity = wanted_capacity(dataplane, plan);
+	return settings;
+}
+
+/* The same maps under new descriptors, but for slots that must grow. */
+static int share_maps(struct maps *shared, const struct maps *maps, __u32 capacity)
+{
+	maps_init(shared);
+	for (int i = 0; i < MAP_COUNT; i++) {
+		if (maps->fd[i] < 0 || (i == MAP_slots && capacity != maps->slot_capacity))
+			continue;
+		shared->fd[i] = dup(maps->fd[i]);
+		if (shared->fd[i] < 0) {
+			int err = -errno;
+
+			maps_close(shared);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Loads the program with new settings over the present maps. Slots that had to
+ * grow start as a copy: the VIPs lead to the same ranges until they are synced.
+ */
+static int load_anew(struct dataplane *dataplane, const struct settings *settings, struct program *program,
+		     struct maps *maps)
+{
+	const struct maps *present = &dataplane->maps;
+	int err;
+
+	program_init(program);
+	err = share_maps(maps, present, settings->slot_capacity);
+	if (err)
+		return err;
+	err = program_load(program, maps, settings);
+	if (!err) {
+		maps->slot_capacity = settings->slot_capacity;
+		err = maps_mmap(maps);
+	}
+	if (err) {
+		program_close(program);
+		maps_close(maps);
+		return err;
+	}
+	if (present->slots && settings->slot_capacity != present->slot_capacity)
+		memcpy(maps->slots, present->slots, (size_t)present->slot_capacity * sizeof(struct slot));
+	return 0;
+}
+
+static int pin_all(struct dataplane *dataplane)
+{
+	char path[PIN_PATH_MAX];
+	int err = maps_pin(&dataplane->maps, dataplane->folder);
+
+	if (!err)
+		err = pins_path(path, dataplane->folder, NULL, "prog");
+	return err ?: pins_replace(dataplane->program.fd, path);
+}
+
+static struct attach_source attach_source(const struct dataplane *dataplane)
+{
+	return (struct attach_source){.program = &dataplane->program, .maps = &dataplane->maps};
+}
+
+/* Tables are filled already; a running interface goes over to the new program before the VIPs change. */
+static int take_program(struct dataplane *dataplane, struct program *program, struct maps *maps)
+{
+	struct attach_source source = attach_source(dataplane);
+
+	program_close(&dataplane->program);
+	maps_close(&dataplane->maps);
+	dataplane->program = *program;
+	dataplane->maps = *maps;
+	log_info("loaded the program %u", program->id);
+	return pin_all(dataplane) ?: attachments_update(&dataplane->attachments, &source);
+}
+
+int dataplane_sync(struct dataplane *dataplane, const struct plan *plan)
+{
+	struct settings settings = wanted_settings(dataplane, plan);
+	struct program program;
+	struct maps maps;
+	bool first = dataplane->maps.fd[MAP_slots] < 0, changed;
+	int err;
+
+	if (dataplane->program.fd >= 0 && memcmp(&dataplane->program.settings, &settings, sizeof(settings)) == 0) {
+		changed = sync_tables(&dataplane->maps, plan, &dataplane->synced);
+	} else {
+		err = load_anew(dataplane, &settings, &program, &maps);
+		if (err)
+			return err;
+		synced_free(&dataplane->synced);
+		changed = sync_tables(&maps, plan, &dataplane->synced);
+		if (first)
+			err = sync_vips(&maps, plan); /* nothing runs over these maps: full before anything does */
+		err = err ?: take_program(dataplane, &program, &maps);
+		if (err)
+			return err;
+	}
+	err = sync_vips(&dataplane->maps, plan);
+	sync_clear(&dataplane->maps, plan, &dataplane->synced, changed);
+	return err;
+}
+
+int dataplane_attach(struct dataplane *dataplane, const struct config *config, const struct network *network)
+{
+	struct attach_source source = attach_source(dataplane);
+
+	return attachments_apply(&dataplane->attachments, &source, config, network);
+}
+
+const struct backend *dataplane_backend(const struct dataplane *dataplane, __u32 index)
+{
+	return dataplane->maps.backends ? &dataplane->maps.backends[index] : NULL;
+}
+
+static struct counters *page_counters(struct count_page *page, enum counted what)
+{
+	switch (what) {
+	case COUNTED_SERVICES:
+		return page->service;
+	case COUNTED_BACKENDS:
+		return page->backend;
+	case COUNTED_REASONS:
+		break;
+	}
+	return page->reason;
+}
+
+int dataplane_counters(struct dataplane *dataplane, enum counted what, __u32 first, __u32 count, struct counters *out)
+{
+	const struct maps *maps = &dataplane->maps;
+
+	if (!maps->counts)
+		return -ENOENT;
+	memset(out, 0, count * sizeof(*out));
+	for (__u32 cpu = 0; cpu < maps->cpus; cpu++) {
+		const struct counters *one = page_counters(&maps->counts[cpu], what) + first;
+
+		for (__u32 i = 0; i < count; i++) {
+			out[i].packets += __atomic_load_n(&one[i].packets, __ATOMIC_RELAXED);
+			out[i].bytes += __atomic_load_n(&one[i].bytes, __ATOMIC_RELAXED);
+		}
+	}
+	return 0;
+}
+
+void dataplane_counters_clear(struct dataplane *dataplane, enum counted what, __u32 index)
+{
+	const struct maps *maps = &dataplane->maps;
+
+	for (__u32 cpu = 0; maps->counts && cpu < maps->cpus; cpu++)
+		page_counters(&maps->counts[cpu], what)[index] = (struct counters){0};
+}
+
+json_t *dataplane_interfaces_json(const struct dataplane *dataplane)
+{
+	json_t *all = json_array();
+	const struct attachment *one;
+
+	for (one = dataplane->attachments.by_interface; one; one = one->hh.next)
+		json_array_append_new(all, json_pack("{ss sI ss sb ss ss}", "name", one->interface, "ifindex",
+						     (json_int_t)one->ifindex, "attach", attach_names[one->kind],
+						     "attached", one->attached, "mode",
+						     one->attached ? one->mode : "none", "why", one->why));
+	return all;
+}
+
+static json_t *map_json(const struct maps *maps, enum map map)
+{
+	struct bpf_map_info info = {};
+	__u32 length = sizeof(info);
+
+	if (maps->fd[map] < 0 || bpf_obj_get_info_by_fd(maps->fd[map], &info, &length))
+		return NULL;
+	return json_pack("{ss sI ss sI sI sI}", "name", map_name(map), "id", (json_int_t)info.id, "type",
+			 libbpf_bpf_map_type_str((enum bpf_map_type)info.type), "key_size", (json_int_t)info.key_size,
+			 "value_size", (json_int_t)info.value_size, "max_entries", (json_int_t)info.max_entries);
+}
+
+json_t *dataplane_bpf_json(const struct dataplane *dataplane)
+{
+	const struct program *program = &dataplane->program;
+	json_t *maps = json_array(), *links = json_array();
+	const struct attachment *one;
+	char object[20];
+
+	for (int i = 0; i < MAP_COUNT; i++) {
+		json_t *map = map_json(&dataplane->maps, (enum map)i);
+
+		if (map)
+			json_array_append_new(maps, map);
+	}
+	for (one = dataplane->attachments.by_interface; one; one = one->hh.next) {
+		struct bpf_link_info info = {};
+		__u32 length = sizeof(info);
+
+		if (one->link >= 0 && !bpf_obj_get_info_by_fd(one->link, &info, &length))
+			json_array_append_new(links, json_pack("{ss sI sI}", "interface", one->interface, "id",
+							       (json_int_t)info.id, "program",
+							       (json_int_t)info.prog_id));
+	}
+	snprintf(object, sizeof(object), "%016llx", (unsigned long long)program->settings.object);
+	return json_pack("{ss s{sI ss sI sI} so so}", "folder", dataplane->folder, "program", "id",
+			 (json_int_t)program->id, "object", object, "features", (json_int_t)program->settings.features,
+			 "slot_capacity", (json_int_t)program->settings.slot_capacity, "maps", maps, "links", links);
+}

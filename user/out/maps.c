@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "out/maps.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "out/pins.h"
+#include "sluice.skel.h"
+
+static const char *const map_names[] = {
+#define MAP_NAME(name) #name,
+	MAPS(MAP_NAME)
+#undef MAP_NAME
+};
+
+const char *map_name(enum map map)
+{
+	return map_names[map];
+}
+
+void maps_init(struct maps *maps)
+{
+	memset(maps, 0, sizeof(*maps));
+	for (int i = 0; i < MAP_COUNT; i++)
+		maps->fd[i] = -1;
+	maps->cpus = (__u32)libbpf_num_possible_cpus();
+}
+
+void maps_close(struct maps *maps)
+{
+	if (maps->slots)
+		munmap(maps->slots, (size_t)maps->slot_capacity * sizeof(struct slot));
+	if (maps->backends)
+		munmap(maps->backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend));
+	if (maps->counts)
+		munmap(maps->counts, maps->cpus * sizeof(struct count_page));
+	for (int i = 0; i < MAP_COUNT; i++)
+		if (maps->fd[i] >= 0)
+			close(maps->fd[i]);
+	maps_init(maps);
+}
+
+static int map_info(int fd, struct bpf_map_info *info)
+{
+	__u32 length = sizeof(*info);
+
+	memset(info, 0, sizeof(*info));
+	return bpf_obj_get_info_by_fd(fd, info, &length);
+}
+
+__u32 map_id(const struct maps *maps, enum map map)
+{
+	struct bpf_map_info info;
+
+	return maps->fd[map] >= 0 && !map_info(maps->fd[map], &info) ? info.id : 0;
+}
+
+static bool size_fits(const struct maps *maps, const struct bpf_map *wanted, enum map map, __u32 max_entries)
+{
+	if (map == MAP_slots) /* grows */
+		return true;
+	return max_entries == (map == MAP_counts ? maps->cpus : bpf_map__max_entries(wanted));
+}
+
+/* Whether a pinned map is what this build's program would make. */
+static bool shape_fits(const struct maps *maps, struct bpf_object *object, enum map map,
+		       const struct bpf_map_info *info)
+{
+	const struct bpf_map *wanted = bpf_object__find_map_by_name(object, map_name(map));
+
+	return info->type == (__u32)bpf_map__type(wanted) && info->key_size == bpf_map__key_size(wanted) &&
+	       info->value_size == bpf_map__value_size(wanted) && info->map_flags == bpf_map__map_flags(wanted) &&
+	       size_fits(maps, wanted, map, info->max_entries);
+}
+
+static int open_one(struct maps *maps, const char *folder, struct bpf_object *object, enum map map)
+{
+	char path[PIN_PATH_MAX];
+	struct bpf_map_info info;
+	int err = pins_path(path, folder, PINS_MAPS, map_name(map));
+
+	if (err)
+		return err;
+	maps->fd[map] = bpf_obj_get(path);
+	if (maps->fd[map] < 0)
+		return -errno;
+	err = map_info(maps->fd[map], &info);
+	if (err)
+		return err;
+	if (!shape_fits(maps, object, map, &info))
+		return -EINVAL;
+	if (map == MAP_slots)
+		maps->slot_capacity = info.max_entries;
+	return 0;
+}
+
+int maps_open_pinned(struct maps *maps, const char *folder)
+{
+	struct sluice_bpf *skeleton = sluice_bpf__open();
+	int missing = 0, err = 0;
+
+	if (!skeleton)
+		return -errno;
+	for (int i = 0; i < MAP_COUNT && (!err || err == -ENOENT); i++) {
+		err = open_one(maps, folder, skeleton->obj, (enum map)i);
+		missing += err == -ENOENT;
+	}
+	sluice_bpf__destroy(skeleton);
+	if (!err && !missing)
+		return maps_mmap(maps);
+	maps_close(maps);
+	if (missing == MAP_COUNT)
+		return -ENOENT;
+	log_warning("%s/" PINS_MAPS ": %s: new maps will replace them", folder,
+		    missing ? "some maps are missing" : "the pinned maps are another version's");
+	return -EINVAL;
+}
+
+int maps_pin(const struct maps *maps, const char *folder)
+{
+	char path[PIN_PATH_MAX];
+	int err = 0;
+
+	for (int i = 0; i < MAP_COUNT && !err; i++) {
+		err = pins_path(path, folder, PINS_MAPS, map_name((enum map)i));
+		if (!err)
+			err = pins_replace(maps->fd[i], path);
+	}
+	return err;
+}
+
+static int map_memory(void **out, int fd, size_t length)
+{
+	void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	*out = memory;
+	return 0;
+}
+
+int maps_mmap(struct maps *maps)
+{
+	int err = map_memory((void **)&maps->slots, maps->fd[MAP_slots],
+			     (size_t)maps->slot_capacity * sizeof(struct slot));
+
+	if (!err)
+		err = map_memory((void **)&maps->backends, maps->fd[MAP_backends],
+				 (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend));
+	if (!err)
+		err = map_memory((void **)&maps->counts, maps->fd[MAP_counts],
+				 maps->cpus * sizeof(struct count_page));
+	if (err)
+		log_error("mapping the slots into memory: %s", strerror(-err));
+	return err;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The dataplane's maps in this process: descriptors, and those that are mapped into memory. */
+#ifndef SLUICE_MAPS_H
+#define SLUICE_MAPS_H
+
+#include <linux/types.h>
+
+#include "abi.h"
+
+#define MAPS(MAP)                                                                                                      \
+	MAP(vips4)                                                                                                     \
+	MAP(vips6)                                                                                                     \
+	MAP(prefixes4)                                                                                                 \
+	MAP(prefixes6)                                                                                                 \
+	MAP(slots)                                                                                                     \
+	MAP(backends)                                                                                                  \
+	MAP(counts)
+
+enum map {
+#define MAP_ENUM(name) MAP_##name,
+	MAPS(MAP_ENUM)
+#undef MAP_ENUM
+	MAP_COUNT
+};
+
+struct maps {
+	int fd[MAP_COUNT]; /* -1: none */
+	__u32 slot_capacity;
+	struct slot *slots;       /* slot_capacity of them */
+	struct backend *backends; /* SLUICE_MAX_BACKENDS + 1 of them */
+	struct count_page *counts; /* one a possible CPU */
+	__u32 cpus;
+};
+
+const char *map_name(enum map map);
+
+/* No maps; sets cpus. */
+void maps_init(struct maps *maps);
+
+/* Closes and unmaps; the kernel's maps live on while something else holds them. */
+void maps_close(struct maps *maps);
+
+/*
+ * Opens the maps pinned under `folder`. All of them, of the shape that this
+ * build expects, or none: -ENOENT if nothing is pinned, -EINVAL if the pins are
+ * incomplete or of another shape (which the log says).
+ */
+int maps_open_pinned(struct maps *maps, const char *folder);
+
+int maps_pin(const struct maps *maps, const char *folder);
+
+/* Maps slots, backends and counts into memory. */
+int maps_mmap(struct maps *maps);
+
+/* The kernel's id of a map, 0 if there is none. */
+__u32 map_id(const struct maps *maps, enum map map);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The folder on a bpffs where everything of ours is pinned, and the names in it. */
+#ifndef SLUICE_PINS_H
+#define SLUICE_PINS_H
+
+#include <net/if.h>
+
+#define PIN_PATH_MAX 512
+
+/* Subfolders; the program itself is DIR/prog. */
+#define PINS_MAPS "maps"
+#define PINS_LINKS "links"   /* bpf_links, by interface */
+#define PINS_SHARED "shared" /* programs in libxdp's dispatchers, by interface */
+
+/*
+ * Makes the folder and its subfolders and takes its lock, which ends with the
+ * process. Mounts a bpffs on /sys/fs/bpf if the folder lies there and nothing is
+ * mounted. Returns the lock's descriptor, -EBUSY if another process has it, or
+ * another negative errno; the reason is in the log.
+ */
+int pins_open(const char *folder);
+
+/* The folder's lock alone: a descriptor, -EBUSY if another process has it, or another negative errno. Logs nothing. */
+int pins_lock(const char *folder);
+
+/* The path of a pin; `sub` may be NULL. -ENAMETOOLONG if it does not fit. */
+int pins_path(char path[PIN_PATH_MAX], const char *folder, const char *sub, const char *name);
+
+/* Pins the object under a path that may be taken: the new pin replaces the old one atomically. */
+int pins_replace(int fd, const char *path);
+
+/* A bpffs allows no dot in a name, an interface no colon: eth0.10 is pinned as eth0:10. */
+void pins_from_interface(char name[IFNAMSIZ], const char *interface);
+void pins_to_interface(char interface[IFNAMSIZ], const char *name);
+
+/* Calls `each` for every pin in a subfolder until it returns non-zero, which is returned. A missing folder is empty. */
+int pins_each(const char *folder, const char *sub, int (*each)(const char *path, const char *name, void *argument),
+	      void *argument);
+
+#endif

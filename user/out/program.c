@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "out/program.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/siphash.h"
+
+#define PROGRAM_MAPS_MAX 64
+
+void program_init(struct program *program)
+{
+	memset(program, 0, sizeof(*program));
+	program->fd = -1;
+}
+
+void program_close(struct program *program)
+{
+	if (program->fd >= 0)
+		close(program->fd);
+	program_init(program);
+}
+
+__u64 program_object(void)
+{
+	static const __u8 key[16];
+	size_t size;
+	const void *bytes = sluice_bpf__elf_bytes(&size);
+
+	return siphash(key, bytes, size);
+}
+
+struct sluice_bpf *program_prepare(const struct maps *maps, const struct settings *settings)
+{
+	struct sluice_bpf *skeleton = sluice_bpf__open();
+	int err = 0;
+
+	if (!skeleton) {
+		log_error("opening the XDP program: %s", strerror(errno));
+		return NULL;
+	}
+	/* the agent never writes it again: const for the verifier alone */
+	memcpy((void *)&skeleton->rodata->settings, settings, sizeof(*settings));
+	for (int i = 0; i < MAP_COUNT && !err; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(skeleton->obj, map_name((enum map)i));
+
+		if (maps->fd[i] >= 0)
+			err = bpf_map__reuse_fd(map, maps->fd[i]);
+		else if (i == MAP_slots)
+			err = bpf_map__set_max_entries(map, settings->slot_capacity);
+		else if (i == MAP_counts)
+			err = bpf_map__set_max_entries(map, maps->cpus);
+	}
+	if (err) {
+		log_error("preparing the XDP program's maps: %s", strerror(-err));
+		sluice_bpf__destroy(skeleton);
+		return NULL;
+	}
+	return skeleton;
+}
+
+static int program_id(int fd, __u32 *id)
+{
+	struct bpf_prog_info info = {};
+	__u32 length = sizeof(info);
+	int err = bpf_obj_get_info_by_fd(fd, &info, &length);
+
+	*id = info.id;
+	return err;
+}
+
+/* Takes what was made on loading out of the skeleton, which closes its own descriptors. */
+static int take_over(struct program *program, struct maps *maps, const struct sluice_bpf *skeleton)
+{
+	for (int i = 0; i < MAP_COUNT; i++) {
+		if (maps->fd[i] >= 0)
+			continue;
+		maps->fd[i] = fcntl(bpf_object__find_map_fd_by_name(skeleton->obj, map_name((enum map)i)),
+				    F_DUPFD_CLOEXEC, 0);
+		if (maps->fd[i] < 0)
+			return -errno;
+	}
+	program->fd = fcntl(bpf_program__fd(skeleton->progs.sluice), F_DUPFD_CLOEXEC, 0);
+	return program->fd < 0 ? -errno : program_id(program->fd, &program->id);
+}
+
+int program_load(struct program *program, struct maps *maps, const struct settings *settings)
+{
+	struct sluice_bpf *skeleton = program_prepare(maps, settings);
+	int err;
+
+	if (!skeleton)
+		return -EINVAL;
+	err = sluice_bpf__load(skeleton);
+	if (err)
+		log_error("loading the XDP program: %s%s", strerror(-err),
+			  err == -EPERM ? ": sluiced needs root (CAP_BPF and CAP_NET_ADMIN)" : "");
+	else
+		err = take_over(program, maps, skeleton);
+	sluice_bpf__destroy(skeleton);
+	program->settings = *settings;
+	return err;
+}
+
+/* Finds among a program's maps one by its id, or (id 0) the one with its constants. */
+static int find_map(int fd, __u32 wanted, struct bpf_map_info *found)
+{
+	__u32 ids[PROGRAM_MAPS_MAX];
+	struct bpf_prog_info info = {.nr_map_ids = PROGRAM_MAPS_MAX, .map_ids = (__u64)(unsigned long)ids};
+	__u32 length = sizeof(info);
+	int err = bpf_obj_get_info_by_fd(fd, &info, &length);
+
+	for (__u32 i = 0; !err && i < info.nr_map_ids && i < PROGRAM_MAPS_MAX; i++) {
+		__u32 map_length = sizeof(*found);
+		int map = bpf_map_get_fd_by_id(ids[i]);
+
+		if (map < 0)
+			continue;
+		memset(found, 0, sizeof(*found));
+		err = bpf_obj_get_info_by_fd(map, found, &map_length);
+		if (!err && (wanted ? found->id == wanted : strstr(found->name, ".rodata") != NULL))
+			return map;
+		close(map);
+	}
+	return err ? err : -EINVAL;
+}
+
+int program_settings(int fd, struct settings *settings)
+{
+	struct bpf_map_info info;
+	__u8 value[4096];
+	__u32 zero = 0;
+	int map = find_map(fd, 0, &info), err = -EINVAL;
+
+	if (map < 0)
+		return map;
+	/* settings are the only constants, or the first of them: the object's id in them tells ours apart */
+	if (info.value_size >= sizeof(*settings) && info.value_size <= sizeof(value))
+		err = bpf_map_lookup_elem(map, &zero, value);
+	if (!err)
+		memcpy(settings, value, sizeof(*settings));
+	close(map);
+	return err;
+}
+
+int program_open_pinned(struct program *program, const char *path, const struct maps *maps)
+{
+	struct bpf_map_info info;
+	int map, err;
+
+	program->fd = bpf_obj_get(path);
+	if (program->fd < 0)
+		return -errno;
+	map = find_map(program->fd, map_id(maps, MAP_slots), &info);
+	if (map >= 0)
+		close(map);
+	err = map < 0 ? -EINVAL : program_id(program->fd, &program->id);
+	if (!err)
+		err = program_settings(program->fd, &program->settings);
+	if (err)
+		program_close(program);
+	return err;
+}

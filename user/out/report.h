@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The state and the counters as JSON, for the control socket. Every function returns a new reference. */
+#ifndef SLUICE_REPORT_H
+#define SLUICE_REPORT_H
+
+#include <jansson.h>
+
+#include "model/plan.h"
+#include "model/state.h"
+#include "out/dataplane.h"
+
+struct report {
+	const struct state *state;
+	const struct plan *plan;
+	struct dataplane *dataplane;
+};
+
+json_t *report_status(const struct report *report);
+json_t *report_services(const struct report *report);
+json_t *report_pools(const struct report *report);
+json_t *report_backends(const struct report *report);
+json_t *report_neighbours(const struct report *report);
+json_t *report_drops(const struct report *report);
+json_t *report_bpf(const struct report *report);
+
+/* The same counters in Prometheus' text format 0.0.4; to be freed. */
+char *report_metrics(const struct report *report);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The only writer of the maps: brings their contents to the plan's, writing
+ * nothing that is already right. The order keeps every packet whole:
+ *
+ *   1. sync_tables   headers of backends, then the slots that name them
+ *   2. (the caller replaces the program, if it must)
+ *   3. sync_vips     VIPs that are new or changed, then those that are gone go
+ *   4. sync_clear    headers and slots that nothing leads to any more
+ */
+#ifndef SLUICE_SYNC_H
+#define SLUICE_SYNC_H
+
+#include <stdbool.h>
+
+#include "model/plan.h"
+#include "out/maps.h"
+
+/* Which tables the maps hold already, so that an unchanged one is not even read. */
+struct synced {
+	char pool[CONFIG_NAME_MAX + 1];
+	__u32 first;
+	__u64 generation;
+	UT_hash_handle hh;
+};
+
+/* Returns whether any table changed, came or went. */
+bool sync_tables(const struct maps *maps, const struct plan *plan, struct synced **synced);
+int sync_vips(const struct maps *maps, const struct plan *plan);
+void sync_clear(const struct maps *maps, const struct plan *plan, struct synced **synced, bool tables_changed);
+
+/* Forgets what the maps hold. */
+void synced_free(struct synced **synced);
+
+#endif
