@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "packet/frame.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define PAYLOAD_DEFAULT 16
+
+__u16 frame_get16(const struct frame *frame, size_t offset)
+{
+	return frame->data[offset] << 8 | frame->data[offset + 1];
+}
+
+void frame_put16(struct frame *frame, size_t offset, __u16 value)
+{
+	frame->data[offset] = value >> 8;
+	frame->data[offset + 1] = value;
+}
+
+/* RFC 1071, over big-endian words; an odd last byte is the high half of a word. */
+static __u32 sum_bytes(const __u8 *data, size_t length, __u32 sum)
+{
+	for (size_t i = 0; i < length; i++)
+		sum += i % 2 ? data[i] : data[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+static size_t header_length4(const struct frame *frame)
+{
+	return (frame->data[FRAME_IP] & 0xf) * 4;
+}
+
+void frame_checksum4(struct frame *frame)
+{
+	frame_put16(frame, FRAME_IP + 10, 0);
+	frame_put16(frame, FRAME_IP + 10, ~sum_bytes(frame->data + FRAME_IP, header_length4(frame), 0));
+}
+
+bool frame_checksum4_ok(const struct frame *frame)
+{
+	return sum_bytes(frame->data + FRAME_IP, header_length4(frame), 0) == 0xffff;
+}
+
+static bool is_v6(const char *address)
+{
+	return strchr(address, ':');
+}
+
+static void put_address(__u8 *at, const char *text)
+{
+	if (inet_pton(is_v6(text) ? AF_INET6 : AF_INET, text, at) != 1)
+		fail_msg("%s is no address", text);
+}
+
+/* IPv4 without options, don't-fragment, id 0. */
+static void put_ipv4(struct frame *frame, const char *from, const char *to, __u8 tos, __u16 length, __u8 ttl,
+		     __u8 protocol)
+{
+	__u8 *ip = frame->data + FRAME_IP;
+
+	memset(ip, 0, 20);
+	ip[0] = 0x45;
+	ip[1] = tos;
+	frame_put16(frame, FRAME_IP + 2, length);
+	frame_put16(frame, FRAME_IP + 6, 0x4000);
+	ip[8] = ttl;
+	ip[9] = protocol;
+	put_address(ip + 12, from);
+	put_address(ip + 16, to);
+	frame_checksum4(frame);
+	frame_put16(frame, 12, 0x0800);
+}
+
+static void put_ipv6(struct frame *frame, const char *from, const char *to, __u8 class, __u16 payload, __u8 limit,
+		     __u8 next)
+{
+	__u8 *ip = frame->data + FRAME_IP;
+
+	memset(ip, 0, 8);
+	ip[0] = 0x60 | class >> 4;
+	ip[1] = class << 4;
+	frame_put16(frame, FRAME_IP + 4, payload);
+	ip[6] = next;
+	ip[7] = limit;
+	put_address(ip + 8, from);
+	put_address(ip + 24, to);
+	frame_put16(frame, 12, 0x86dd);
+}
+
+/* Over the pseudo-header too; `length` bytes from `transport` on. */
+static void put_transport_checksum(struct frame *frame, size_t transport, size_t length, __u8 protocol, size_t at)
+{
+	bool v6 = transport == FRAME_TRANSPORT6;
+	const __u8 *addresses = frame->data + FRAME_IP + (v6 ? 8 : 12);
+	__u32 sum = 0;
+
+	frame_put16(frame, transport + at, 0);
+	if (protocol != IPPROTO_ICMP)
+		sum = sum_bytes(addresses, v6 ? 32 : 8, length + protocol);
+	frame_put16(frame, transport + at, ~sum_bytes(frame->data + transport, length, sum));
+}
+
+static size_t transport_header_length(__u8 protocol)
+{
+	return protocol == IPPROTO_TCP ? 20 : 8;
+}
+
+/* As much of the header as `length` has room for. */
+static void put_transport(struct frame *frame, size_t at, size_t length, __u8 protocol, const struct client *client)
+{
+	bool whole = length >= transport_header_length(protocol);
+	__u8 *header = frame->data + at;
+
+	for (size_t i = 0; i < length; i++)
+		header[i] = i * 7 + 1;
+	if ((protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) && length >= 4) {
+		frame_put16(frame, at, client->from_port);
+		frame_put16(frame, at + 2, client->to_port);
+	}
+	if (protocol == IPPROTO_TCP && whole) {
+		header[12] = 0x50; /* header length */
+		header[13] = 0x18; /* PSH, ACK */
+		put_transport_checksum(frame, at, length, protocol, 16);
+	} else if (protocol == IPPROTO_UDP && whole) {
+		frame_put16(frame, at + 4, length);
+		put_transport_checksum(frame, at, length, protocol, 6);
+	} else if ((protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6) && whole) {
+		header[0] = protocol == IPPROTO_ICMP ? 8 : 128; /* echo request */
+		header[1] = 0;
+		put_transport_checksum(frame, at, length, protocol, 2);
+	}
+}
+
+void frame_client(struct frame *out, const struct client *client)
+{
+	static const __u8 macs[12] = {0x02, 0, 0, 0, 0, 0x01, 0x02, 0, 0, 0, 0, 0xc1};
+	__u8 protocol = client->protocol ? client->protocol : IPPROTO_TCP;
+	__u8 ttl = client->ttl ? client->ttl : 57;
+	bool v6 = is_v6(client->to);
+	size_t at = v6 ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4;
+	size_t ip_length = client->ip_length;
+	size_t length;
+
+	if (!ip_length)
+		ip_length = at - FRAME_IP + transport_header_length(protocol) + PAYLOAD_DEFAULT;
+	length = ip_length - (at - FRAME_IP);
+	out->length = FRAME_IP + ip_length + client->padding;
+	assert_in_range(out->length, at, FRAME_MAX);
+	memcpy(out->data, macs, sizeof(macs));
+	if (v6)
+		put_ipv6(out, client->from, client->to, client->tos, length, ttl, protocol);
+	else
+		put_ipv4(out, client->from, client->to, client->tos, ip_length, ttl, protocol);
+	put_transport(out, at, length, protocol, client);
+	memset(out->data + FRAME_IP + ip_length, 0xa5, client->padding);
+}
+
+static __u8 tos_of(const struct frame *frame)
+{
+	if (frame_get16(frame, 12) == 0x86dd)
+		return frame_get16(frame, FRAME_IP) >> 4;
+	return frame->data[FRAME_IP + 1];
+}
+
+static size_t ip_length_of(const struct frame *frame)
+{
+	if (frame_get16(frame, 12) == 0x86dd)
+		return 40 + frame_get16(frame, FRAME_IP + 4);
+	return frame_get16(frame, FRAME_IP + 2);
+}
+
+void frame_wrap(struct frame *out, const struct frame *in, const struct outer *outer)
+{
+	size_t udp = outer->udp_to ? 8 : 0;
+	size_t push = outer->to ? (is_v6(outer->to) ? 40 : 20) + udp : 0;
+	size_t inner = ip_length_of(in);
+	__u8 protocol = frame_get16(in, 12) == 0x86dd ? 41 : 4;
+	size_t at = FRAME_IP + push - udp;
+
+	out->length = in->length + push;
+	assert_in_range(out->length, FRAME_IP, FRAME_MAX);
+	memcpy(out->data + FRAME_IP + push, in->data + FRAME_IP, in->length - FRAME_IP);
+	memcpy(out->data, outer->to_mac, 6);
+	memcpy(out->data + 6, outer->from_mac, 6);
+	memcpy(out->data + 12, in->data + 12, 2);
+	if (!outer->to)
+		return;
+	if (udp) {
+		protocol = IPPROTO_UDP;
+		frame_put16(out, at, outer->udp_from);
+		frame_put16(out, at + 2, outer->udp_to);
+		frame_put16(out, at + 4, inner + udp);
+		frame_put16(out, at + 6, 0); /* no checksum: RFC 6935, RFC 6936 */
+	}
+	if (is_v6(outer->to))
+		put_ipv6(out, outer->from, outer->to, tos_of(in), inner + udp, 64, protocol);
+	else
+		put_ipv4(out, outer->from, outer->to, tos_of(in), inner + push, 64, protocol);
+}
+
+static void frame_print(const char *what, const struct frame *frame)
+{
+	fprintf(stderr, "%s, %zu bytes:", what, frame->length);
+	for (size_t i = 0; i < frame->length && i < FRAME_MAX; i++)
+		fprintf(stderr, "%s%02x", i % 16 ? " " : "\n    ", frame->data[i]);
+	fputc('\n', stderr);
+}
+
+void frame_assert_equal(const struct frame *expected, const struct frame *seen)
+{
+	size_t i = 0;
+
+	if (expected->length == seen->length && !memcmp(expected->data, seen->data, seen->length))
+		return;
+	while (i < expected->length && i < seen->length && expected->data[i] == seen->data[i])
+		i++;
+	frame_print("expected", expected);
+	frame_print("seen", seen);
+	fail_msg("frames differ from byte %zu on (%zu bytes expected, %zu seen)", i, expected->length, seen->length);
+}

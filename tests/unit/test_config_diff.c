@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/config_diff.h"
+
+/* Two equal configurations, one of which a test changes. All names are sorted, as the parser leaves them. */
+struct pair {
+	struct config config[2];
+	struct config_interface interfaces[2][2];
+	struct config_pool pools[2][2];
+	struct config_backend backends[2][3];
+	struct config_service services[2][2];
+	struct prefix addresses[2][12];
+	struct config_port ports[2][2];
+};
+
+static struct address address(const char *text)
+{
+	struct address parsed;
+
+	assert_int_equal(address_parse(text, &parsed), 0);
+	return parsed;
+}
+
+static struct prefix prefix(const char *text)
+{
+	struct prefix parsed;
+
+	assert_int_equal(prefix_parse(text, &parsed), 0);
+	return parsed;
+}
+
+static void fill(struct pair *pair, int i)
+{
+	pair->interfaces[i][0] = (struct config_interface){.name = "eth0"};
+	pair->interfaces[i][1] = (struct config_interface){.name = "eth1", .mode = MODE_NATIVE};
+	pair->backends[i][0] = (struct config_backend){"web1", address("10.0.0.11"), 100};
+	pair->backends[i][1] = (struct config_backend){"web2", address("10.0.0.12"), 100};
+	pair->backends[i][2] = (struct config_backend){"web3", address("2001:db8::13"), 50};
+	pair->pools[i][0] = (struct config_pool){.name = "web",
+						 .forward = FORWARD_GUE,
+						 .gue_port = 6080,
+						 .table_size = 65537,
+						 .backends = pair->backends[i],
+						 .backend_count = 3};
+	pair->pools[i][1] = (struct config_pool){.name = "zone", .forward = FORWARD_L2, .table_size = 251};
+	pair->addresses[i][0] = prefix("192.0.2.10");
+	pair->addresses[i][1] = prefix("2001:db8::10");
+	pair->ports[i][0] = (struct config_port){443, IPPROTO_TCP};
+	pair->ports[i][1] = (struct config_port){0, IPPROTO_UDP};
+	pair->services[i][0] = (struct config_service){.name = "www",
+						       .addresses = pair->addresses[i],
+						       .address_count = 2,
+						       .ports = pair->ports[i],
+						       .port_count = 2};
+	pair->services[i][1] = (struct config_service){.name = "zones",
+						       .addresses = pair->addresses[i],
+						       .address_count = 1,
+						       .ports = pair->ports[i],
+						       .port_count = 1,
+						       .hash = HASH_SOURCE,
+						       .pool = 1};
+	pair->config[i] = (struct config){
+		.interfaces = pair->interfaces[i],
+		.interface_count = 2,
+		.pools = pair->pools[i],
+		.pool_count = 2,
+		.services = pair->services[i],
+		.service_count = 2,
+	};
+}
+
+static int setup(void **state)
+{
+	struct pair *pair = calloc(1, sizeof(*pair));
+
+	fill(pair, 0);
+	fill(pair, 1);
+	*state = pair;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	free(*state);
+	return 0;
+}
+
+/* The changes, one a line: "change what: detail". */
+static void expect(const struct config *from, const struct config *to, const char *lines)
+{
+	json_t *changes = config_diff(from, to), *change;
+	char text[4096] = "";
+	size_t i;
+
+	json_array_foreach(changes, i, change)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s: %s\n",
+			 json_string_value(json_object_get(change, "change")),
+			 json_string_value(json_object_get(change, "what")),
+			 json_string_value(json_object_get(change, "detail")));
+	json_decref(changes);
+	assert_string_equal(text, lines);
+}
+
+static void equal_configs_change_nothing(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->config[0].file = "/a";
+	pair->config[1].file = "/b";
+	pair->pools[1][0].line = 77;
+	expect(&pair->config[0], &pair->config[1], "");
+}
+
+static void everything_is_new_at_first(void **state)
+{
+	struct pair *pair = *state;
+
+	expect(NULL, &pair->config[0],
+	       "add interface eth0: mode auto, attach exclusive\n"
+	       "add interface eth1: mode native, attach exclusive\n"
+	       "add pool web: forward gue, gue_port 6080, table_size 65537\n"
+	       "add backend web/web1: address 10.0.0.11, weight 100\n"
+	       "add backend web/web2: address 10.0.0.12, weight 100\n"
+	       "add backend web/web3: address 2001:db8::13, weight 50\n"
+	       "add pool zone: forward l2, table_size 251\n"
+	       "add service www: address 192.0.2.10 2001:db8::10, ports 443/tcp any/udp, pool web\n"
+	       "add service zones: address 192.0.2.10, ports 443/tcp, pool zone, hash source\n");
+}
+
+static void backends_come_go_and_change(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->backends[1][0].weight = 50;
+	pair->backends[1][1].name = "web20";
+	pair->backends[1][2].address = address("10.0.0.13");
+	expect(&pair->config[0], &pair->config[1],
+	       "remove backend web/web2: address 10.0.0.12, weight 100\n"
+	       "change backend web/web1: weight 100 -> 50\n"
+	       "add backend web/web20: address 10.0.0.12, weight 100\n"
+	       "change backend web/web3: address 2001:db8::13 -> 10.0.0.13\n");
+}
+
+static void a_removed_pool_takes_its_backends_along(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->config[1].pools++;
+	pair->config[1].pool_count--;
+	pair->services[1][0].pool = pair->services[1][1].pool = 0;
+	expect(&pair->config[0], &pair->config[1],
+	       "remove pool web: forward gue, gue_port 6080, table_size 65537\n"
+	       "remove backend web/web1: address 10.0.0.11, weight 100\n"
+	       "remove backend web/web2: address 10.0.0.12, weight 100\n"
+	       "remove backend web/web3: address 2001:db8::13, weight 50\n"
+	       "change service www: pool web -> zone\n");
+}
+
+static void pools_change_in_every_way(void **state)
+{
+	struct pair *pair = *state;
+	struct config_pool *pool = &pair->pools[1][0];
+
+	pool->gue_port = 6081;
+	pool->table_size = 251;
+	pool->probe = (struct config_probe){.set = true,
+					    .type = PROBE_HTTP,
+					    .interval_ms = 2000,
+					    .timeout_ms = 500,
+					    .rise = 2,
+					    .fall = 3,
+					    .port = 8080,
+					    .path = "/healthz",
+					    .expect_low = 200,
+					    .expect_high = 299};
+	pair->pools[1][1].forward = FORWARD_IPIP;
+	pair->pools[1][1].gue_port = 1; /* means nothing without gue */
+	expect(&pair->config[0], &pair->config[1],
+	       "change pool web: gue_port 6080 -> 6081, table_size 65537 -> 251, probe none -> http every 2 s, "
+	       "timeout 0.5 s, rise 2, fall 3, port 8080, /healthz expects 200-299\n"
+	       "change pool zone: forward l2 -> ipip\n");
+}
+
+static void services_compare_whatever_the_order(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->addresses[1][0] = prefix("2001:db8::10");
+	pair->addresses[1][1] = prefix("192.0.2.10");
+	pair->ports[1][0] = (struct config_port){0, IPPROTO_UDP};
+	pair->ports[1][1] = (struct config_port){443, IPPROTO_TCP};
+	pair->config[1].service_count = pair->config[0].service_count = 1;
+	expect(&pair->config[0], &pair->config[1], "");
+
+	pair->addresses[1][1] = prefix("192.0.2.0/28");
+	pair->ports[1][1].port = 80;
+	pair->services[1][0].hash = HASH_SOURCE;
+	expect(&pair->config[0], &pair->config[1],
+	       "change service www: address +192.0.2.0/28, address -192.0.2.10, ports +80/tcp, ports -443/tcp, "
+	       "hash flow -> source\n");
+}
+
+static void long_lists_are_cut(void **state)
+{
+	struct pair *pair = *state;
+
+	for (int i = 2; i < 12; i++) {
+		char text[ADDRESS_TEXT];
+
+		snprintf(text, sizeof(text), "198.51.100.%d", 100 + i);
+		pair->addresses[1][i] = prefix(text);
+	}
+	pair->services[1][0].address_count = 12;
+	expect(&pair->config[0], &pair->config[1],
+	       "change service www: address +198.51.100.102 +198.51.100.103 +198.51.100.104 +198.51.100.105 "
+	       "+198.51.100.106 +198.51.100.107 +198.51.100.108 +198.51.100.109 and 2 more\n");
+}
+
+static void interfaces_change(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->interfaces[1][0].name = "eth2";
+	pair->interfaces[1][1].mode = MODE_GENERIC;
+	pair->interfaces[1][1].attach = ATTACH_SHARED;
+	expect(&pair->config[0], &pair->config[1],
+	       "remove interface eth0: mode auto, attach exclusive\n"
+	       "add interface eth2: mode auto, attach exclusive\n"
+	       "change interface eth1: mode native -> generic, attach exclusive -> shared\n");
+}
+
+static void the_hash_key_stays_secret(void **state)
+{
+	struct pair *pair = *state;
+
+	memset(pair->config[1].hash_key, 0xab, 16);
+	expect(&pair->config[0], &pair->config[1],
+	       "change hash_key: every pool's table and every flow's slot change: open connections break\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(equal_configs_change_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(everything_is_new_at_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(backends_come_go_and_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_removed_pool_takes_its_backends_along, setup, teardown),
+		cmocka_unit_test_setup_teardown(pools_change_in_every_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(services_compare_whatever_the_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(long_lists_are_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(interfaces_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_hash_key_stays_secret, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
