@@ -18,7 +18,7 @@
 #define SLUICE_MAX_BACKENDS 32767 /* index 0 means "none", so indices are 1 to 32767 */
 #define SLUICE_MAX_VIPS 65536     /* (address, port, protocol) entries, each family */
 #define SLUICE_MAX_PREFIXES 16384 /* (prefix, port, protocol) entries, each family */
-#define SLUICE_MAX_SLOTS (1U << 26)
+#define SLUICE_MAX_SLOTS (SLUICE_MAX_POOLS * 65537U) /* every pool may have a table of the default size */
 
 /* A VIP's key. Port 0 is the entry for any port of that protocol. */
 struct vip_key4 {

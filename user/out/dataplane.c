@@ -92,7 +92,7 @@ static __u32 wanted_capacity(const struct dataplane *dataplane, const struct pla
 
 	while (capacity < plan->slots_used)
 		capacity *= 2;
-	return capacity;
+	return capacity < SLUICE_MAX_SLOTS ? capacity : SLUICE_MAX_SLOTS;
 }
 
 /* The settings that the program must have for this plan. */
