@@ -50,9 +50,6 @@ need:
 		{ echo "make: library $${pair%%:*} is missing: apt-get install $${pair##*:} (or run scripts/deps.sh)" >&2; exit 1; }; \
 	done
 
-# keep what pattern rules make on the way: removed, it would be made again every time
-.SECONDARY:
-
 $(BUILD)/%.bpf.o: bpf/%.bpf.c | need
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -c $< -o $@

@@ -1,0 +1,83 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# Installs what is missing of the packages that Sluice needs (Debian 12 and later):
+#
+#     deps.sh [build|test|demo|all]      default: build
+#
+# A package is written PACKAGE or PACKAGE:COMMAND, where having the command is as good. Services that come with
+# a package (nginx) are neither started nor enabled.
+
+set -eu
+
+build="clang llvm libbpf-dev libxdp-dev bpftool:bpftool libfyaml-dev libevent-dev libmnl-dev libjansson-dev
+	libsmartcols-dev libcurl4-openssl-dev libelf-dev zlib1g-dev uthash-dev pkg-config:pkg-config make:make gcc:gcc
+	libc6-dev linux-libc-dev iproute2:ip ethtool:ethtool procps:sysctl"
+demo="iproute2:ip ethtool:ethtool procps:sysctl util-linux:nsenter nginx-light:nginx wrk:wrk curl:curl"
+tests="libcmocka-dev python3-pytest python3-scapy iperf3:iperf3 tcpdump:tcpdump $demo"
+
+case ${1:-build} in
+build) wanted=$build ;;
+test) wanted="$build $tests" ;;
+demo) wanted="$build $demo" ;;
+all) wanted="$build $tests $demo" ;;
+*)
+	echo "usage: deps.sh [build|test|demo|all]" >&2
+	exit 2
+	;;
+esac
+
+# Root's commands, which other users' PATH may lack.
+PATH=$PATH:/usr/sbin:/sbin
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+	echo "deps.sh: this system has no apt-get. Install what corresponds to these Debian packages:" >&2
+	echo "$wanted" | tr -s ' \t\n' '\n' | sed 's/:.*//' | sort -u | paste -sd ' ' >&2
+	exit 1
+fi
+
+installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^.i *//p')
+missing=
+for pair in $(echo "$wanted" | tr -s ' \t\n' '\n' | sort -u); do
+	package=${pair%%:*}
+	if [ "$package" != "$pair" ] && command -v "${pair#*:}" >/dev/null; then
+		continue
+	fi
+	echo "$installed" | grep -qxF "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "deps.sh: packages are missing and only root may install them:" >&2
+	echo "    sudo apt-get install --no-install-recommends$missing" >&2
+	exit 1
+fi
+
+# policy-rc.d is Debian's way to say "start no service now"; an administrator's own one stays as it is.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	trap 'rm -f $policy' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	printf '#!/bin/sh\n# made by deps.sh while it installs packages\nexit 101\n' >$policy
+	chmod 755 $policy
+fi
+
+echo "deps.sh: installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q update || echo "deps.sh: apt-get update failed, going on with the package lists that are there" >&2
+# shellcheck disable=SC2086 # a list
+if ! apt-get -qy install --no-install-recommends $missing; then
+	echo "deps.sh: apt-get could not install all of:$missing" >&2
+	exit 1
+fi
+
+case " $missing " in
+*" nginx-light "*)
+	# only its program is wanted; nor shall it surprise anybody after the next boot
+	if command -v systemctl >/dev/null; then
+		systemctl disable --now nginx.service >/dev/null 2>&1 || true
+	fi
+	echo "deps.sh: nginx is installed, its service is not enabled"
+	;;
+esac
