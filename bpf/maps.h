@@ -12,19 +12,14 @@
 /* Constants once the program is loaded, so the verifier drops what is not configured. */
 const volatile struct settings settings = {};
 
+/* User space writes it through mmap, as slots and backends below. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, SLUICE_MAX_VIPS);
-	__type(key, struct vip_key4);
-	__type(value, struct service);
-} vips4 SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, SLUICE_MAX_VIPS);
-	__type(key, struct vip_key6);
-	__type(value, struct service);
-} vips6 SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VIP_BUCKETS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct vip_bucket);
+} vips SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -42,7 +37,7 @@ struct {
 	__type(value, struct service);
 } prefixes6 SEC(".maps");
 
-/* User space sizes it before loading (settings.slot_capacity) and writes it through mmap. */
+/* User space sizes it before loading (settings.slot_capacity). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -51,7 +46,7 @@ struct {
 	__type(value, struct slot);
 } slots SEC(".maps");
 
-/* Mapped into user space too. BPF_F_MMAPABLE also aligns the entries to cache lines. */
+/* BPF_F_MMAPABLE also aligns the entries to cache lines. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, SLUICE_MAX_BACKENDS + 1);

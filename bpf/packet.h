@@ -16,7 +16,7 @@
 #include "abi.h"
 #include "reasons.h"
 
-#define likely(x) __builtin_expect(!!(x), 1)
+#define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /*
@@ -25,13 +25,13 @@
  */
 struct packet {
 	struct xdp_md *ctx;
-	const void *ip;     /* IP header; parse has checked it and the ports behind it */
-	__u32 length;       /* of the frame as received, in bytes */
-	__u16 ip_length;    /* of the IP packet, header included, without Ethernet padding */
-	__u8 tos;           /* IPv4 TOS or IPv6 traffic class: DSCP and ECN */
-	__u8 protocol;      /* IPPROTO_TCP or IPPROTO_UDP */
-	__u32 hash;         /* of the flow */
-	__u32 backend;      /* index; 0: none chosen */
+	const void *ip;	 /* IP header; parse has checked it and the ports behind it */
+	__u32 length;	 /* of the frame as received, in bytes */
+	__u16 ip_length; /* of the IP packet, header included, without Ethernet padding */
+	__u8 tos;	 /* IPv4 TOS or IPv6 traffic class: DSCP and ECN */
+	__u8 protocol;	 /* IPPROTO_TCP or IPPROTO_UDP */
+	__u32 hash;	 /* of the flow */
+	__u32 backend;	 /* index; 0: none chosen */
 	const struct service *service;
 };
 

@@ -8,7 +8,7 @@
 
 #include "packet.h"
 
-#define PORTS_LENGTH 4     /* source and destination port: all that is read of TCP and UDP */
+#define PORTS_LENGTH	  4 /* source and destination port: all that is read of TCP and UDP */
 #define TRANSPORT_MINIMUM 8 /* the UDP header, the shorter one */
 
 static __always_inline bool is_balanced(__u8 protocol)

@@ -10,106 +10,74 @@
 #include "maps.h"
 #include "packet.h"
 
-/*
- * Keys are written in 8-byte words, because the hash map reads them in words: a
- * load that spans several smaller stores waits until all of them have reached
- * the cache, which costs a packet some 5 ns.
- */
-union key4 {
-	struct vip_key4 vip;
-	__u64 word;
-};
-
-union key6 {
-	struct vip_key6 vip;
-	__u64 word[3];
-};
-
-/* Port, protocol and zero: the last four bytes of either key. */
-static __always_inline __u32 key_tail(__be16 port, __u8 protocol)
+/* The entry of a bucket that has this key; `address` is two words for IPv6, the low half of one for IPv4. */
+static __always_inline const struct service *bucket_find(__u32 index, __u32 tail, const __u64 address[2], bool v6)
 {
-	return bpf_htonl((__u32)bpf_ntohs(port) << 16 | (__u32)protocol << 8);
+	const struct vip_bucket *bucket = bpf_map_lookup_elem(&vips, &index);
+
+	if (!bucket)
+		return NULL;
+#pragma unroll
+	for (int i = 0; i < VIP_BUCKET_ENTRIES; i++) {
+		const struct vip_entry *entry = &bucket->entry[i];
+		const __u64 *has = (const __u64 *)entry->address;
+
+		if (entry->tail == tail &&
+		    (v6 ? has[0] == address[0] && has[1] == address[1] : entry->address[0] == (__u32)address[0]))
+			return &entry->service;
+	}
+	return NULL;
 }
 
-static __always_inline const struct service *prefix_find4(const struct vip_key4 *vip)
+static __always_inline const struct service *vip_find(__be16 port, __u8 protocol, const __u64 address[2], bool v6)
 {
-	struct prefix_key4 key = {
-		.prefixlen = PREFIX_KEY_FIXED_BITS + 32,
-		.protocol = vip->protocol,
-		.port = vip->port,
-		.address = vip->address,
-	};
+	__u32 tail = vip_tail(port, protocol, v6);
+	__u64 folded = v6 ? vip_fold6(address, tail) : vip_fold4(address[0], tail);
+	const struct service *found = bucket_find(vip_bucket_first(folded), tail, address, v6);
+
+	return found ?: bucket_find(vip_bucket_second(folded), tail, address, v6);
+}
+
+static __always_inline const struct service *prefix_find(__be16 port, __u8 protocol, const __u64 address[2], bool v6)
+{
+	if (v6) {
+		struct prefix_key6 key = {.prefixlen = PREFIX_KEY_FIXED_BITS + 128, .protocol = protocol, .port = port};
+
+		__builtin_memcpy(key.address, address, sizeof(key.address));
+		return bpf_map_lookup_elem(&prefixes6, &key);
+	}
+	struct prefix_key4 key = {.prefixlen = PREFIX_KEY_FIXED_BITS + 32,
+				  .protocol = protocol,
+				  .port = port,
+				  .address = (__u32)address[0]};
 
 	return bpf_map_lookup_elem(&prefixes4, &key);
 }
 
-static __always_inline const struct service *service_find4(const struct packet *p)
+static __always_inline const struct service *find(__be16 port, __u8 protocol, const __u64 address[2], bool v6)
 {
-	const struct iphdr *ip = p->ip;
-	const __be16 port = ((const __be16 *)(ip + 1))[1];
-	const __u32 tail = key_tail(port, p->protocol);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	union key4 key = {.word = (__u64)tail << 32 | (__u32)ip->daddr};
-#else
-	union key4 key = {.word = (__u64)(__u32)ip->daddr << 32 | tail};
-#endif
-	const struct service *found = bpf_map_lookup_elem(&vips4, &key.vip);
+	const bool any_port = settings.features & FEATURE_ANY_PORT;
+	const bool prefixes = settings.features & (v6 ? FEATURE_PREFIX6 : FEATURE_PREFIX4);
+	const struct service *found = vip_find(port, protocol, address, v6);
 
-	if (!found && settings.features & FEATURE_ANY_PORT) {
-		key.vip.port = 0;
-		found = bpf_map_lookup_elem(&vips4, &key.vip);
-	}
-	if (!found && settings.features & FEATURE_PREFIX4) {
-		key.vip.port = port;
-		found = prefix_find4(&key.vip);
-		if (!found && settings.features & FEATURE_ANY_PORT) {
-			key.vip.port = 0;
-			found = prefix_find4(&key.vip);
-		}
-	}
-	return found;
-}
-
-static __always_inline const struct service *prefix_find6(const struct vip_key6 *vip)
-{
-	struct prefix_key6 key = {
-		.prefixlen = PREFIX_KEY_FIXED_BITS + 128,
-		.protocol = vip->protocol,
-		.port = vip->port,
-	};
-
-	__builtin_memcpy(key.address, vip->address, sizeof(key.address));
-	return bpf_map_lookup_elem(&prefixes6, &key);
-}
-
-static __always_inline const struct service *service_find6(const struct packet *p)
-{
-	const struct ipv6hdr *ip = p->ip;
-	const __u64 *address = (const __u64 *)&ip->daddr;
-	const __be16 port = ((const __be16 *)(ip + 1))[1];
-	union key6 key = {.word = {address[0], address[1]}};
-	const struct service *found;
-
-	*(__u32 *)&key.word[2] = key_tail(port, p->protocol);
-	found = bpf_map_lookup_elem(&vips6, &key.vip);
-	if (!found && settings.features & FEATURE_ANY_PORT) {
-		key.vip.port = 0;
-		found = bpf_map_lookup_elem(&vips6, &key.vip);
-	}
-	if (!found && settings.features & FEATURE_PREFIX6) {
-		key.vip.port = port;
-		found = prefix_find6(&key.vip);
-		if (!found && settings.features & FEATURE_ANY_PORT) {
-			key.vip.port = 0;
-			found = prefix_find6(&key.vip);
-		}
-	}
+	if (!found && any_port)
+		found = vip_find(0, protocol, address, v6);
+	if (!found && prefixes)
+		found = prefix_find(port, protocol, address, v6);
+	if (!found && prefixes && any_port)
+		found = prefix_find(0, protocol, address, v6);
 	return found;
 }
 
 static __always_inline enum reason service_find(struct packet *p, bool v6)
 {
-	p->service = v6 ? service_find6(p) : service_find4(p);
+	const struct iphdr *ip4 = p->ip;
+	const struct ipv6hdr *ip6 = p->ip;
+	const __be16 *ports = v6 ? (const void *)(ip6 + 1) : (const void *)(ip4 + 1);
+	const __u64 *words = (const __u64 *)&ip6->daddr;
+	const __u64 address[2] = {v6 ? words[0] : (__u32)ip4->daddr, v6 ? words[1] : 0};
+
+	p->service = find(ports[1], p->protocol, address, v6);
 	return p->service ? REASON_go_on : REASON_no_service;
 }
 

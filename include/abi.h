@@ -12,34 +12,18 @@
 #include <linux/types.h>
 
 #include "hash.h"
+#include "vip.h"
 
 #define SLUICE_MAX_SERVICES 4096
-#define SLUICE_MAX_POOLS 1024
-#define SLUICE_MAX_BACKENDS 32767 /* index 0 means "none", so indices are 1 to 32767 */
-#define SLUICE_MAX_VIPS 65536     /* (address, port, protocol) entries, each family */
-#define SLUICE_MAX_PREFIXES 16384 /* (prefix, port, protocol) entries, each family */
-#define SLUICE_MAX_SLOTS (SLUICE_MAX_POOLS * 65537U) /* every pool may have a table of the default size */
-
-/* A VIP's key. Port 0 is the entry for any port of that protocol. */
-struct vip_key4 {
-	__be32 address;
-	__be16 port;
-	__u8 protocol;
-	__u8 zero;
-};
-_Static_assert(sizeof(struct vip_key4) == 8, "vip_key4");
-
-struct vip_key6 {
-	__be32 address[4];
-	__be16 port;
-	__u8 protocol;
-	__u8 zero;
-};
-_Static_assert(sizeof(struct vip_key6) == 20, "vip_key6");
+#define SLUICE_MAX_POOLS    1024
+#define SLUICE_MAX_BACKENDS 32767			/* index 0 means "none", so indices are 1 to 32767 */
+#define SLUICE_MAX_VIPS	    65536			/* (address, port, protocol) entries, each family */
+#define SLUICE_MAX_PREFIXES 16384			/* (prefix, port, protocol) entries, each family */
+#define SLUICE_MAX_SLOTS    (SLUICE_MAX_POOLS * 65537U) /* every pool may have a table of the default size */
 
 /*
  * A VIP prefix's key in an LPM trie. Protocol and port come before the address,
- * so a match is always for one (protocol, port): prefixlen = PREFIX_KEY_FIXED_BITS
+ * so a match is always for one (protocol, port), port 0 meaning any: prefixlen = PREFIX_KEY_FIXED_BITS
  * + the address prefix's own length.
  */
 #define PREFIX_KEY_FIXED_BITS 32
@@ -62,24 +46,12 @@ struct prefix_key6 {
 };
 _Static_assert(sizeof(struct prefix_key6) == 24, "prefix_key6");
 
-/* What a VIP leads to: the pool's slots, straight away, so that no pool map is needed. */
-#define SERVICE_HASH_SOURCE 0x1 /* hash the source address alone */
-
-struct service {
-	__u32 slot_first; /* the pool's first slot in the slots array */
-	__u32 slot_count; /* slots of the pool's table; a prime */
-	__u16 index;      /* of its counters; 0 to SLUICE_MAX_SERVICES - 1 */
-	__u16 flags;      /* SERVICE_* */
-	__u32 zero;
-};
-_Static_assert(sizeof(struct service) == 16, "service");
-
 /*
  * One slot of a pool's Maglev table. It is read and written as one aligned
  * 8-byte word, so a packet never sees half a change.
  */
 struct slot {
-	__u16 owner;       /* backend index, 0: none */
+	__u16 owner;	   /* backend index, 0: none */
 	__u16 reserved[3]; /* zero; previous owner and phase of a transition will live here */
 };
 _Static_assert(sizeof(struct slot) == 8, "slot");
@@ -108,13 +80,13 @@ enum encap {
 #define BACKEND_HEADER_MAX (14 + 40 + 8)
 
 struct backend {
-	__u32 ifindex;   /* out interface */
-	__u16 mtu;       /* largest IP packet, outer header included, in bytes */
-	__u8 encap;      /* enum encap */
+	__u32 ifindex; /* out interface */
+	__u16 mtu;     /* largest IP packet, outer header included, in bytes */
+	__u8 encap;    /* enum encap */
 	__u8 zero;
-	__u8 pad[2];     /* puts header at offset 10 */
+	__u8 pad[2]; /* puts header at offset 10 */
 	__u8 header[BACKEND_HEADER_MAX];
-	__u8 spare[56];  /* two cache lines, so that entries never share one */
+	__u8 spare[56]; /* two cache lines, so that entries never share one */
 };
 _Static_assert(sizeof(struct backend) == 128, "backend");
 _Static_assert(__builtin_offsetof(struct backend, header) == 10, "backend.header");
@@ -149,8 +121,8 @@ _Static_assert(sizeof(struct count_page) % 64 == 0, "CPUs must not share a cache
  * replaces it atomically.
  */
 #define FEATURE_ANY_PORT 0x1 /* some service takes any port */
-#define FEATURE_PREFIX4 0x2  /* some service has an IPv4 prefix */
-#define FEATURE_PREFIX6 0x4  /* some service has an IPv6 prefix */
+#define FEATURE_PREFIX4	 0x2 /* some service has an IPv4 prefix */
+#define FEATURE_PREFIX6	 0x4 /* some service has an IPv6 prefix */
 
 struct settings {
 	struct flow_key key;

@@ -8,9 +8,9 @@
 
 #include <linux/types.h>
 
-#define BACKEND_MAX_VIPS 4096
-#define BACKEND_MAX_FROM 4096
-#define BACKEND_MAX_OWN 4096   /* addresses of the host */
+#define BACKEND_MAX_VIPS  4096
+#define BACKEND_MAX_FROM  4096
+#define BACKEND_MAX_OWN	  4096 /* addresses of the host */
 #define BACKEND_MAX_LINKS 16   /* interfaces with our programs */
 
 /*
@@ -18,7 +18,7 @@
  * found and removed without a record of them.
  */
 #define BACKEND_TC_PRIORITY 6080
-#define BACKEND_TC_HANDLE 0x51
+#define BACKEND_TC_HANDLE   0x51
 
 /* An address. `version` is the IP version's number, 4 or 6; IPv4 stands in word[0], the rest is zero. */
 struct address_key {
@@ -48,25 +48,25 @@ _Static_assert(sizeof(struct link_mss) == 4, "link_mss");
  * program; it is never counted. Unless the help says otherwise, the packet goes
  * on to the host as it came.
  */
-#define OUTCOMES(OUTCOME)                                                                                             \
-	OUTCOME(go_on, "no verdict; never counted")                                                                   \
-	OUTCOME(decap_ipip, "decapsulated: IP in IP")                                                                 \
-	OUTCOME(decap_gue, "decapsulated: GUE")                                                                       \
-	OUTCOME(not_from, "encapsulated, but the outer source is in no --from prefix")                                \
-	OUTCOME(not_own, "encapsulated, but the outer destination was no address of this host at the last `up`")      \
-	OUTCOME(fragment, "encapsulated, but a fragment: the balancer's path has too small an MTU")                   \
-	OUTCOME(malformed, "encapsulated, but too short for its headers or its lengths")                              \
-	OUTCOME(gue_unsupported, "GUE with control messages, flags or a payload that is not IP")                      \
-	OUTCOME(not_vip, "encapsulated, but the inner destination is no VIP of this host")                            \
-	OUTCOME(ecn_drop, "dropped: congestion was signalled on a connection that cannot be told (RFC 6040)")         \
-	OUTCOME(no_room, "dropped: the kernel would not remove the outer header")                                     \
+#define OUTCOMES(OUTCOME)                                                                                              \
+	OUTCOME(go_on, "no verdict; never counted")                                                                    \
+	OUTCOME(decap_ipip, "decapsulated: IP in IP")                                                                  \
+	OUTCOME(decap_gue, "decapsulated: GUE")                                                                        \
+	OUTCOME(not_from, "encapsulated, but the outer source is in no --from prefix")                                 \
+	OUTCOME(not_own, "encapsulated, but the outer destination was no address of this host at the last `up`")       \
+	OUTCOME(fragment, "encapsulated, but a fragment: the balancer's path has too small an MTU")                    \
+	OUTCOME(malformed, "encapsulated, but too short for its headers or its lengths")                               \
+	OUTCOME(gue_unsupported, "GUE with control messages, flags or a payload that is not IP")                       \
+	OUTCOME(not_vip, "encapsulated, but the inner destination is no VIP of this host")                             \
+	OUTCOME(ecn_drop, "dropped: congestion was signalled on a connection that cannot be told (RFC 6040)")          \
+	OUTCOME(no_room, "dropped: the kernel would not remove the outer header")                                      \
 	OUTCOME(mss_clamped, "SYN or SYN-ACK of a VIP whose MSS was lowered")
 
 enum outcome {
 #define OUTCOME_ENUM(name, help) OUTCOME_##name,
 	OUTCOMES(OUTCOME_ENUM)
 #undef OUTCOME_ENUM
-	OUTCOME_COUNT
+		OUTCOME_COUNT
 };
 
 #endif

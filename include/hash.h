@@ -40,7 +40,7 @@ static inline __attribute__((always_inline)) __u32 hash_finish(__u64 sum)
 }
 
 static inline __attribute__((always_inline)) __u64 hash_pair(const volatile struct flow_key *key, int i, __u32 a,
-							      __u32 b)
+							     __u32 b)
 {
 	return (key->word[i] + b) * (key->word[i + 1] + a);
 }
@@ -51,7 +51,7 @@ static inline __attribute__((always_inline)) __u64 hash_pair(const volatile stru
  * everything but `source`.
  */
 static inline __attribute__((always_inline)) __u32 hash_flow4(const volatile struct flow_key *key, __be32 source,
-							       __be32 destination, __u32 ports, __u8 protocol)
+							      __be32 destination, __u32 ports, __u8 protocol)
 {
 	return hash_finish(hash_pair(key, 0, (__u32)source, (__u32)destination) + hash_pair(key, 2, ports, protocol) +
 			   key->word[FLOW_KEY_WORDS - 1]);
@@ -59,8 +59,8 @@ static inline __attribute__((always_inline)) __u32 hash_flow4(const volatile str
 
 /* Hash of an IPv6 flow; arguments as above, addresses as four words in packet order. */
 static inline __attribute__((always_inline)) __u32 hash_flow6(const volatile struct flow_key *key,
-							       const __be32 source[4], const __be32 destination[4],
-							       __u32 ports, __u8 protocol)
+							      const __be32 source[4], const __be32 destination[4],
+							      __u32 ports, __u8 protocol)
 {
 	__u64 sum = hash_pair(key, 0, (__u32)source[0], (__u32)source[1]) +
 		    hash_pair(key, 2, (__u32)source[2], (__u32)source[3]);

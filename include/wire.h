@@ -14,15 +14,15 @@
 
 #define GUE_PORT 6080 /* IANA: gue, UDP */
 
-struct gue_header { /* variant 0 */
+struct gue_header {		     /* variant 0 */
 	__u8 variant_control_length; /* variant (2 bits), control (1), length in 4-byte words beyond the first (5) */
-	__u8 protocol;               /* IANA protocol number when control is 0 */
+	__u8 protocol;		     /* IANA protocol number when control is 0 */
 	__be16 flags;
 };
 _Static_assert(sizeof(struct gue_header) == 4, "gue_header");
 
 #define GUE_VARIANT(first) ((first) >> 6)
 #define GUE_CONTROL(first) (((first) >> 5) & 1)
-#define GUE_LENGTH(first) (((first)&0x1f) * 4)
+#define GUE_LENGTH(first)  (((first)&0x1f) * 4)
 
 #endif

@@ -26,10 +26,10 @@
 #include "out/program.h"
 #include "out/sync.h"
 
-#define BACKENDS 100
-#define REPEAT (1 << 20) /* packets a run: every flow at least once */
+#define BACKENDS   100
+#define REPEAT	   (1 << 20) /* packets a run: every flow at least once */
 #define ROUNDS_MAX 999
-#define VIP "192.0.2.10"
+#define VIP	   "192.0.2.10"
 
 struct subject {
 	const char *name;
@@ -49,8 +49,12 @@ static void fill_plan(struct plan *plan, struct table *table)
 	static const __u8 key[16] = "bench";
 	struct maglev_backend members[BACKENDS] = {0};
 	char names[BACKENDS][16];
-	struct next_hop hop = {.resolved = true, .ifindex = 1, .mtu = 1500, .on_link = true,
-			       .mac = {2, 0, 0, 0, 0, 1}, .source_mac = {2, 0, 0, 0, 0, 2}};
+	struct next_hop hop = {.resolved = true,
+			       .ifindex = 1,
+			       .mtu = 1500,
+			       .on_link = true,
+			       .mac = {2, 0, 0, 0, 0, 1},
+			       .source_mac = {2, 0, 0, 0, 0, 2}};
 
 	address_parse("10.200.0.1", &hop.source);
 	for (__u16 i = 0; i < BACKENDS; i++) {
@@ -131,8 +135,7 @@ static double measure(struct floor_bpf *bench, int program, __u32 flows)
 	bench->bss->flows_mask = flows - 1;
 	bench->bss->next_flow = 0;
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = sizeof(frame), .data_out = out,
-		    .data_size_out = sizeof(out), 
-		    .repeat = REPEAT);
+		    .data_size_out = sizeof(out), .repeat = REPEAT);
 	err = bpf_map_update_elem(bpf_map__fd(bench->maps.measured), &zero, &program, BPF_ANY);
 	err = err ?: bpf_prog_test_run_opts(bpf_program__fd(bench->progs.driver), &options);
 	if (err || options.retval != XDP_TX) {
@@ -150,7 +153,7 @@ static int number_order(const void *a, const void *b)
 }
 
 struct figure {
-	double mean;      /* of the middle half */
+	double mean;	  /* of the middle half */
 	double low, high; /* its ends */
 };
 
@@ -187,9 +190,9 @@ static json_t *print_results(struct subject subjects[3], int rounds)
 			if (i == 2)
 				printf(" %8.1f", sizes[size].target);
 			putchar('\n');
-			json_array_append_new(rows, json_pack("{sI ss sf sf sf}", "flows", (json_int_t)sizes[size].flows,
-							      "program", subjects[i].name, "ns", ns.mean, "net_ns",
-							      net, "ratio", net / base));
+			json_array_append_new(
+				rows, json_pack("{sI ss sf sf sf}", "flows", (json_int_t)sizes[size].flows, "program",
+						subjects[i].name, "ns", ns.mean, "net_ns", net, "ratio", net / base));
 		}
 	}
 	return rows;
@@ -201,8 +204,8 @@ static void save_json(const char *path, json_t *rows, int rounds)
 	json_t *all;
 
 	uname(&system);
-	all = json_pack("{ss ss si si so}", "measure", "ns a packet, ipip, IPv4 TCP, 118 bytes", "kernel", system.release,
-			"backends", BACKENDS, "rounds", rounds, "rows", rows);
+	all = json_pack("{ss ss si si so}", "measure", "ns a packet, ipip, IPv4 TCP, 118 bytes", "kernel",
+			system.release, "backends", BACKENDS, "rounds", rounds, "rows", rows);
 	if (json_dump_file(all, path, JSON_INDENT(2)))
 		fprintf(stderr, "bench: %s: %s\n", path, strerror(errno));
 	json_decref(all);

@@ -65,7 +65,10 @@ SEC("xdp")
 int constant_header(struct xdp_md *ctx)
 {
 	static const __u64 header[] = {
-		0x0002010000000200, 0x0045000801000000, 0x0040000000007c00, 0x000a01000a9e1140,
+		0x0002010000000200,
+		0x0045000801000000,
+		0x0040000000007c00,
+		0x000a01000a9e1140,
 	};
 	static const __u16 rest = 0x0200;
 	const __u32 push = sizeof(struct iphdr);

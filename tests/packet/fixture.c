@@ -17,13 +17,16 @@
 
 #include "model/flow_key.h"
 #include "model/header.h"
+#include "model/vip_table.h"
 #include "sluice.skel.h"
 
 #define LOG_SIZE (1 << 20)
+#define VIPS_SIZE (VIP_BUCKETS * sizeof(struct vip_bucket))
 
 struct fixture {
 	struct sluice_bpf *skeleton;
 	struct flow_key key;
+	struct vip_bucket *vips; /* mapped when first needed */
 };
 
 const __u8 fixture_key[16] = {0x0f, 0x1e, 0x2d, 0x3c, 0x4b, 0x5a, 0x69, 0x78,
@@ -49,8 +52,6 @@ static void must(int error, const char *what)
 /* At full size the maps are allocated in 30 ms, most of a test's time. */
 static void make_small(struct sluice_bpf *skeleton)
 {
-	bpf_map__set_max_entries(skeleton->maps.vips4, 1024);
-	bpf_map__set_max_entries(skeleton->maps.vips6, 1024);
 	bpf_map__set_max_entries(skeleton->maps.backends, FIXTURE_BACKENDS + 1);
 }
 
@@ -103,6 +104,8 @@ struct fixture *fixture_open(__u32 features)
 
 void fixture_close(struct fixture *fixture)
 {
+	if (fixture->vips)
+		munmap(fixture->vips, VIPS_SIZE);
 	sluice_bpf__destroy(fixture->skeleton);
 	free(fixture);
 }
@@ -122,18 +125,27 @@ static void put(struct bpf_map *map, const void *key, const void *value)
 	must(bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY) ? -errno : 0, bpf_map__name(map));
 }
 
+static struct vip_bucket *fixture_vips(struct fixture *fixture)
+{
+	if (!fixture->vips) {
+		fixture->vips = mmap(NULL, VIPS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+				     bpf_map__fd(fixture->skeleton->maps.vips), 0);
+		assert_ptr_not_equal(fixture->vips, MAP_FAILED);
+	}
+	return fixture->vips;
+}
+
 void fixture_vip(struct fixture *fixture, const char *address, __u16 port, __u8 protocol,
 		 const struct service *service)
 {
-	struct vip_key4 key4 = {.port = htons(port), .protocol = protocol};
-	struct vip_key6 key6 = {.port = htons(port), .protocol = protocol};
+	struct address parsed;
+	struct vip_entry entry;
 
-	if (inet_pton(AF_INET, address, &key4.address) == 1)
-		put(fixture->skeleton->maps.vips4, &key4, service);
-	else if (inet_pton(AF_INET6, address, key6.address) == 1)
-		put(fixture->skeleton->maps.vips6, &key6, service);
-	else
+	if (address_parse(address, &parsed))
 		fail_msg("%s is no address", address);
+	entry = vip_key(&parsed, port, protocol);
+	entry.service = *service;
+	assert_int_equal(vip_table_set(fixture_vips(fixture), &entry), 0);
 }
 
 void fixture_prefix(struct fixture *fixture, const char *prefix, __u16 port, __u8 protocol,

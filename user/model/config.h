@@ -21,7 +21,7 @@ enum probe_type { PROBE_TCP, PROBE_HTTP };
 
 /* Values as the config spells them, indexed by the enums above. */
 extern const char *const mode_names[], *const attach_names[], *const forward_names[], *const hash_names[],
-	*const probe_type_names[];
+											      *const probe_type_names[];
 
 struct config_interface {
 	const char *name;
@@ -35,8 +35,8 @@ struct config_probe {
 	enum probe_type type;
 	__u32 interval_ms, timeout_ms;
 	__u32 rise, fall;
-	__u16 port;       /* 0: the service's */
-	const char *path; /* http */
+	__u16 port;		       /* 0: the service's */
+	const char *path;	       /* http */
 	__u16 expect_low, expect_high; /* http status range */
 };
 
@@ -49,7 +49,7 @@ struct config_backend {
 struct config_pool {
 	const char *name;
 	enum forward forward;
-	__u16 gue_port;   /* UDP destination port, host byte order */
+	__u16 gue_port;	  /* UDP destination port, host byte order */
 	__u32 table_size; /* slots; a prime */
 	struct config_probe probe;
 	struct config_backend *backends; /* sorted by name */
@@ -58,8 +58,8 @@ struct config_pool {
 };
 
 struct config_port {
-	__u16 port;     /* host byte order; 0: any */
-	__u8 protocol;  /* IPPROTO_TCP or IPPROTO_UDP */
+	__u16 port;    /* host byte order; 0: any */
+	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 };
 
 struct config_service {
@@ -84,12 +84,12 @@ struct config {
 	struct arena *arena; /* owns everything above */
 };
 
-#define CONFIG_NAME_MAX 63
-#define CONFIG_MAX_WEIGHT 65535
-#define CONFIG_DEFAULT_WEIGHT 100
+#define CONFIG_NAME_MAX		  63
+#define CONFIG_MAX_WEIGHT	  65535
+#define CONFIG_DEFAULT_WEIGHT	  100
 #define CONFIG_DEFAULT_TABLE_SIZE 65537
-#define CONFIG_MAX_INTERFACES 64
-#define CONFIG_PORT_TEXT 12 /* room for a port as text */
+#define CONFIG_MAX_INTERFACES	  64
+#define CONFIG_PORT_TEXT	  12 /* room for a port as text */
 
 void config_free(struct config *config);
 

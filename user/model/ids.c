@@ -61,6 +61,7 @@ static void indices_clear(struct indices *indices)
 		free(index);
 	}
 	memset(indices->by_value, 0, sizeof(indices->by_value));
+	indices->cursor = indices->first;
 }
 
 static void ranges_clear(struct range **ranges)
@@ -73,13 +74,18 @@ static void ranges_clear(struct range **ranges)
 	}
 }
 
+static void ids_clear(struct ids *ids)
+{
+	indices_clear(&ids->services);
+	indices_clear(&ids->backends);
+	ranges_clear(&ids->ranges);
+}
+
 void ids_free(struct ids *ids)
 {
 	if (!ids)
 		return;
-	indices_clear(&ids->services);
-	indices_clear(&ids->backends);
-	ranges_clear(&ids->ranges);
+	ids_clear(ids);
 	free(ids);
 }
 
@@ -103,6 +109,23 @@ static struct index *index_add(struct indices *indices, const char *key, __u32 v
 }
 
 /*
+ * The next index that is free. Those in old->by_value are being freed this moment,
+ * and packets are under way with them: they are given out only if there is no other.
+ */
+static __u32 index_next(struct indices *indices, struct indices *old)
+{
+	for (__u32 tried = 0;; tried++) {
+		__u32 value = indices->cursor;
+
+		if (tried > indices->last - indices->first)
+			memset(old->by_value, 0, sizeof(old->by_value));
+		indices->cursor = value == indices->last ? indices->first : value + 1;
+		if (!indices->by_value[value] && !old->by_value[value])
+			return value;
+	}
+}
+
+/*
  * Keeps what `keys` names, drops the rest, adds what is new. The config's limits
  * are the index ranges, so there always is a free one.
  */
@@ -119,14 +142,9 @@ static void indices_assign(struct indices *indices, char (*keys)[KEY_MAX], size_
 		if (kept)
 			index_add(indices, keys[i], kept->value);
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (index_find(indices, keys[i]))
-			continue;
-		while (indices->by_value[indices->cursor])
-			indices->cursor = indices->cursor == indices->last ? indices->first : indices->cursor + 1;
-		index_add(indices, keys[i], indices->cursor)->fresh = true;
-		indices->cursor = indices->cursor == indices->last ? indices->first : indices->cursor + 1;
-	}
+	for (size_t i = 0; i < count; i++)
+		if (!index_find(indices, keys[i]))
+			index_add(indices, keys[i], index_next(indices, old))->fresh = true;
 	indices_clear(old);
 	free(old);
 }
@@ -263,8 +281,7 @@ __u32 ids_slots_used(const struct ids *ids)
 	return used;
 }
 
-void ids_each_new(const struct ids *ids, void (*service)(void *, __u32), void (*backend)(void *, __u32),
-		  void *argument)
+void ids_each_new(const struct ids *ids, void (*service)(void *, __u32), void (*backend)(void *, __u32), void *argument)
 {
 	const struct index *index;
 
@@ -290,12 +307,12 @@ json_t *ids_save(const struct ids *ids)
 	json_t *pools = json_object();
 
 	for (const struct range *range = ids->ranges; range; range = range->hh.next)
-		json_object_set_new(pools, range->pool,
-				    json_pack("{sI sI}", "first", (json_int_t)range->first, "size",
-					      (json_int_t)range->size));
+		json_object_set_new(
+			pools, range->pool,
+			json_pack("{sI sI}", "first", (json_int_t)range->first, "size", (json_int_t)range->size));
 	return json_pack("{so so so sI sI}", "services", indices_save(&ids->services), "backends",
-			 indices_save(&ids->backends), "pools", pools, "next_service",
-			 (json_int_t)ids->services.cursor, "next_backend", (json_int_t)ids->backends.cursor);
+			 indices_save(&ids->backends), "pools", pools, "next_service", (json_int_t)ids->services.cursor,
+			 "next_backend", (json_int_t)ids->backends.cursor);
 }
 
 static int indices_restore(struct indices *indices, json_t *saved, json_int_t cursor)
@@ -303,7 +320,7 @@ static int indices_restore(struct indices *indices, json_t *saved, json_int_t cu
 	const char *key;
 	json_t *value;
 
-	if (cursor < indices->first || cursor > indices->last)
+	if (!json_is_object(saved) || cursor < indices->first || cursor > indices->last)
 		return -EINVAL;
 	indices->cursor = (__u32)cursor;
 	json_object_foreach(saved, key, value) {
@@ -323,6 +340,8 @@ static int ranges_restore(struct range **ranges, json_t *saved)
 	json_t *value;
 	__u64 end = 0;
 
+	if (!json_is_object(saved))
+		return -EINVAL;
 	json_object_foreach(saved, pool, value) {
 		json_int_t first, size;
 
@@ -345,14 +364,13 @@ int ids_restore(struct ids *ids, const json_t *saved)
 	json_t *services, *backends, *pools;
 	json_int_t next_service, next_backend;
 
+	ids_clear(ids);
 	if (json_unpack((json_t *)saved, "{so so so sI sI}", "services", &services, "backends", &backends, "pools",
 			&pools, "next_service", &next_service, "next_backend", &next_backend))
 		return -EINVAL;
 	if (indices_restore(&ids->services, services, next_service) ||
 	    indices_restore(&ids->backends, backends, next_backend) || ranges_restore(&ids->ranges, pools)) {
-		indices_clear(&ids->services);
-		indices_clear(&ids->backends);
-		ranges_clear(&ids->ranges);
+		ids_clear(ids);
 		return -EINVAL;
 	}
 	return 0;

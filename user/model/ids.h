@@ -5,8 +5,8 @@
  * in the configuration, over reloads and (through the snapshot) restarts, so
  * that counters keep their meaning and adoption changes nothing.
  *
- * Freed indices are the last to be taken again: a packet that is under way with
- * an old one never meets a new owner.
+ * Indices are given out in turn, and those freed this moment are the last to be
+ * taken: a packet that is under way with an old one never meets a new owner.
  */
 #ifndef SLUICE_IDS_H
 #define SLUICE_IDS_H
@@ -41,7 +41,10 @@ __u32 ids_slots_used(const struct ids *ids);
 void ids_each_new(const struct ids *ids, void (*service)(void *, __u32), void (*backend)(void *, __u32),
 		  void *argument);
 
-/* To and from the snapshot. ids_restore() refuses (-EINVAL) whatever overlaps or exceeds a limit. */
+/*
+ * To and from the snapshot. ids_restore() replaces all assignments; it refuses (-EINVAL)
+ * whatever overlaps or exceeds a limit, and then there are none.
+ */
 json_t *ids_save(const struct ids *ids);
 int ids_restore(struct ids *ids, const json_t *saved);
 

@@ -16,8 +16,8 @@
 
 struct maglev_backend {
 	const char *name; /* unique in the table */
-	__u32 weight;     /* 0 to 65535; 0: no slots */
-	__u16 owner;      /* what the table shall hold for it; not 0 */
+	__u32 weight;	  /* 0 to 65535; 0: no slots */
+	__u16 owner;	  /* what the table shall hold for it; not 0 */
 };
 
 bool maglev_is_prime(__u32 n);

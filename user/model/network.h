@@ -56,15 +56,15 @@ struct route {
 	__u8 type; /* the kernel's RTN_*, 0 if there is none: tells why a route refuses */
 	__u32 ifindex;
 	struct address gateway; /* family 0: on link. May be of the other family (RTA_VIA) */
-	struct address source;  /* that the kernel would use */
-	__u32 mtu;              /* of the route, 0: the link's */
+	struct address source;	/* that the kernel would use */
+	__u32 mtu;		/* of the route, 0: the link's */
 	UT_hash_handle hh;
 };
 
 struct network {
-	struct link *links;           /* by ifindex */
+	struct link *links;	      /* by ifindex */
 	struct neighbour *neighbours; /* by key */
-	struct route *routes;         /* by destination */
+	struct route *routes;	      /* by destination */
 };
 
 /* How to reach a destination, or why not. */
@@ -74,10 +74,10 @@ struct next_hop {
 	__u32 ifindex; /* 0: no route */
 	char interface[IFNAMSIZ];
 	struct address address; /* of the neighbour: the gateway or the destination itself */
-	struct address source;  /* family 0: the kernel named none */
-	__u8 mac[6];            /* the neighbour's */
-	__u8 source_mac[6];     /* the interface's */
-	__u32 mtu;              /* in bytes: the route's or the interface's, whichever is less */
+	struct address source;	/* family 0: the kernel named none */
+	__u8 mac[6];		/* the neighbour's */
+	__u8 source_mac[6];	/* the interface's */
+	__u32 mtu;		/* in bytes: the route's or the interface's, whichever is less */
 	bool on_link;
 };
 

@@ -131,17 +131,22 @@ static void plan_backends(struct plan *plan, const struct state *state)
 			struct next_hop hop;
 
 			network_next_hop(&state->network, &backend->address, &hop);
-			header_build(&plan->backends[ids_backend(state->ids, pool->name, backend->name)],
-				     pool->forward, pool->gue_port, &backend->address, &hop);
+			header_build(&plan->backends[ids_backend(state->ids, pool->name, backend->name)], pool->forward,
+				     pool->gue_port, &backend->address, &hop);
 		}
 	}
+}
+
+bool plan_vip_is_exact(const struct plan_vip *vip)
+{
+	return vip->address.length == address_bits(&vip->address.address);
 }
 
 static __u32 vip_features(const struct plan_vip *vip)
 {
 	__u32 features = vip->port ? 0 : FEATURE_ANY_PORT;
 
-	if (vip->address.length != address_bits(&vip->address.address))
+	if (!plan_vip_is_exact(vip))
 		features |= vip->address.address.family == AF_INET ? FEATURE_PREFIX4 : FEATURE_PREFIX6;
 	return features;
 }
@@ -169,22 +174,29 @@ static void plan_service(struct plan *plan, const struct state *state, const str
 	}
 }
 
-void plan_make(struct plan *plan, const struct state *state)
+static void plan_vips(struct plan *plan, const struct state *state)
 {
 	const struct config *config = state->config;
-	size_t vips = 0;
-
-	memset(&plan->settings, 0, sizeof(plan->settings));
-	flow_key_expand(&plan->settings.key, config->hash_key);
-	plan->slots_used = ids_slots_used(state->ids);
-	plan_tables(plan, state);
-	plan_backends(plan, state);
+	struct plan_vip *former = plan->vips;
+	size_t former_count = plan->vip_count, count = 0;
 
 	for (size_t i = 0; i < config->service_count; i++)
-		vips += config->services[i].address_count * config->services[i].port_count;
-	free(plan->vips);
-	plan->vips = memory_new(vips, sizeof(*plan->vips));
+		count += config->services[i].address_count * config->services[i].port_count;
+	plan->vips = memory_new(count, sizeof(*plan->vips));
 	plan->vip_count = 0;
 	for (size_t i = 0; i < config->service_count; i++)
 		plan_service(plan, state, &config->services[i]);
+	if (!plan->vip_generation || count != former_count || memcmp(plan->vips, former, count * sizeof(*former)) != 0)
+		plan->vip_generation++;
+	free(former);
+}
+
+void plan_make(struct plan *plan, const struct state *state)
+{
+	memset(&plan->settings, 0, sizeof(plan->settings));
+	flow_key_expand(&plan->settings.key, state->config->hash_key);
+	plan->slots_used = ids_slots_used(state->ids);
+	plan_tables(plan, state);
+	plan_backends(plan, state);
+	plan_vips(plan, state);
 }

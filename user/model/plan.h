@@ -10,9 +10,9 @@
 struct table {
 	char pool[CONFIG_NAME_MAX + 1];
 	__u32 first, size; /* its range of slots */
-	__u64 inputs;      /* hash of what it was built from */
+	__u64 inputs;	   /* hash of what it was built from */
 	__u64 generation;  /* grows whenever it is built anew */
-	__u16 *owner;      /* size backend indices */
+	__u16 *owner;	   /* size backend indices */
 	UT_hash_handle hh;
 };
 
@@ -25,15 +25,19 @@ struct plan_vip {
 
 struct plan {
 	struct settings settings; /* settings.object and slot_capacity are the dataplane's to fill in */
-	__u32 slots_used;         /* one past the last slot of any table */
-	struct table **tables;    /* one a pool, in the config's order */
+	__u32 slots_used;	  /* one past the last slot of any table */
+	struct table **tables;	  /* one a pool, in the config's order */
 	size_t table_count;
 	struct plan_vip *vips;
 	size_t vip_count;
+	__u64 vip_generation;	  /* grows whenever the VIPs change */
 	struct backend *backends; /* SLUICE_MAX_BACKENDS + 1 of them, zero where unused */
-	struct table *cache;      /* owner of the tables, by pool */
-	__u64 generation; /* of the table built last */
+	struct table *cache;	  /* owner of the tables, by pool */
+	__u64 generation;	  /* of the table built last */
 };
+
+/* Whether the VIP is a single address, not a prefix. */
+bool plan_vip_is_exact(const struct plan_vip *vip);
 
 struct plan *plan_new(void);
 void plan_free(struct plan *plan);

@@ -29,12 +29,21 @@ struct dataplane {
 	struct program program;
 	struct attachments attachments;
 	struct synced *synced;
+	__u64 vips_synced; /* generation of the plan's VIPs that the maps hold; 0: unknown */
 };
 
 static int print_warnings(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	/* at this level comes what the verifier says of a program that it refuses, whole */
 	return level == LIBBPF_WARN ? vfprintf(stderr, format, arguments) : 0;
+}
+
+static int print_none(enum libxdp_print_level level, const char *format, va_list arguments)
+{
+	(void)level;
+	(void)format;
+	(void)arguments;
+	return 0;
 }
 
 int dataplane_open(struct dataplane **out, const char *folder)
@@ -44,6 +53,7 @@ int dataplane_open(struct dataplane **out, const char *folder)
 	int err;
 
 	libbpf_set_print(print_warnings);
+	libxdp_set_print(print_none); /* attachment->why says it */
 	snprintf(dataplane->folder, sizeof(dataplane->folder), "%s", folder);
 	maps_init(&dataplane->maps);
 	program_init(&dataplane->program);
@@ -180,6 +190,18 @@ static int take_program(struct dataplane *dataplane, struct program *program, st
 	return pin_all(dataplane) ?: attachments_update(&dataplane->attachments, &source);
 }
 
+static int sync_all_vips(struct dataplane *dataplane, const struct maps *maps, const struct plan *plan)
+{
+	int err;
+
+	if (dataplane->vips_synced == plan->vip_generation)
+		return 0;
+	err = sync_vips(maps, plan);
+	err = sync_prefixes(maps, plan) ?: err;
+	dataplane->vips_synced = err ? 0 : plan->vip_generation;
+	return err;
+}
+
 int dataplane_sync(struct dataplane *dataplane, const struct plan *plan)
 {
 	struct settings settings = wanted_settings(dataplane, plan);
@@ -196,13 +218,14 @@ int dataplane_sync(struct dataplane *dataplane, const struct plan *plan)
 			return err;
 		synced_free(&dataplane->synced);
 		changed = sync_tables(&maps, plan, &dataplane->synced);
+		dataplane->vips_synced = 0;
 		if (first)
-			err = sync_vips(&maps, plan); /* nothing runs over these maps: full before anything does */
+			err = sync_all_vips(dataplane, &maps, plan); /* full before anything runs over these maps */
 		err = err ?: take_program(dataplane, &program, &maps);
 		if (err)
 			return err;
 	}
-	err = sync_vips(&dataplane->maps, plan);
+	err = sync_all_vips(dataplane, &dataplane->maps, plan);
 	sync_clear(&dataplane->maps, plan, &dataplane->synced, changed);
 	return err;
 }
@@ -301,9 +324,9 @@ json_t *dataplane_bpf_json(const struct dataplane *dataplane)
 		__u32 length = sizeof(info);
 
 		if (one->link >= 0 && !bpf_obj_get_info_by_fd(one->link, &info, &length))
-			json_array_append_new(links, json_pack("{ss sI sI}", "interface", one->interface, "id",
-							       (json_int_t)info.id, "program",
-							       (json_int_t)info.prog_id));
+			json_array_append_new(links,
+					      json_pack("{ss sI sI}", "interface", one->interface, "id",
+							(json_int_t)info.id, "program", (json_int_t)info.prog_id));
 	}
 	snprintf(object, sizeof(object), "%016llx", (unsigned long long)program->settings.object);
 	return json_pack("{ss s{sI ss sI sI} so so}", "folder", dataplane->folder, "program", "id",

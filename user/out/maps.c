@@ -33,6 +33,8 @@ void maps_init(struct maps *maps)
 
 void maps_close(struct maps *maps)
 {
+	if (maps->vips)
+		munmap(maps->vips, VIP_BUCKETS * sizeof(struct vip_bucket));
 	if (maps->slots)
 		munmap(maps->slots, (size_t)maps->slot_capacity * sizeof(struct slot));
 	if (maps->backends)
@@ -134,28 +136,24 @@ int maps_pin(const struct maps *maps, const char *folder)
 	return err;
 }
 
-static int map_memory(void **out, int fd, size_t length)
+static int map_memory(const struct maps *maps, enum map map, size_t length, void *out)
 {
-	void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, maps->fd[map], 0);
 
-	if (memory == MAP_FAILED)
-		return -errno;
-	*out = memory;
+	if (memory == MAP_FAILED) {
+		int err = -errno;
+
+		log_error("mapping %s into memory: %s", map_name(map), strerror(-err));
+		return err;
+	}
+	*(void **)out = memory;
 	return 0;
 }
 
 int maps_mmap(struct maps *maps)
 {
-	int err = map_memory((void **)&maps->slots, maps->fd[MAP_slots],
-			     (size_t)maps->slot_capacity * sizeof(struct slot));
-
-	if (!err)
-		err = map_memory((void **)&maps->backends, maps->fd[MAP_backends],
-				 (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend));
-	if (!err)
-		err = map_memory((void **)&maps->counts, maps->fd[MAP_counts],
-				 maps->cpus * sizeof(struct count_page));
-	if (err)
-		log_error("mapping the slots into memory: %s", strerror(-err));
-	return err;
+	return map_memory(maps, MAP_vips, VIP_BUCKETS * sizeof(struct vip_bucket), &maps->vips) ?:
+	       map_memory(maps, MAP_slots, (size_t)maps->slot_capacity * sizeof(struct slot), &maps->slots) ?:
+	       map_memory(maps, MAP_backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend), &maps->backends) ?:
+	       map_memory(maps, MAP_counts, maps->cpus * sizeof(struct count_page), &maps->counts);
 }

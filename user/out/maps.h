@@ -8,8 +8,7 @@
 #include "abi.h"
 
 #define MAPS(MAP)                                                                                                      \
-	MAP(vips4)                                                                                                     \
-	MAP(vips6)                                                                                                     \
+	MAP(vips)                                                                                                      \
 	MAP(prefixes4)                                                                                                 \
 	MAP(prefixes6)                                                                                                 \
 	MAP(slots)                                                                                                     \
@@ -20,14 +19,15 @@ enum map {
 #define MAP_ENUM(name) MAP_##name,
 	MAPS(MAP_ENUM)
 #undef MAP_ENUM
-	MAP_COUNT
+		MAP_COUNT
 };
 
 struct maps {
 	int fd[MAP_COUNT]; /* -1: none */
 	__u32 slot_capacity;
-	struct slot *slots;       /* slot_capacity of them */
-	struct backend *backends; /* SLUICE_MAX_BACKENDS + 1 of them */
+	struct vip_bucket *vips;   /* VIP_BUCKETS of them */
+	struct slot *slots;	   /* slot_capacity of them */
+	struct backend *backends;  /* SLUICE_MAX_BACKENDS + 1 of them */
 	struct count_page *counts; /* one a possible CPU */
 	__u32 cpus;
 };
@@ -49,7 +49,7 @@ int maps_open_pinned(struct maps *maps, const char *folder);
 
 int maps_pin(const struct maps *maps, const char *folder);
 
-/* Maps slots, backends and counts into memory. */
+/* Maps VIPs, slots, backends and counts into memory. */
 int maps_mmap(struct maps *maps);
 
 /* The kernel's id of a map, 0 if there is none. */

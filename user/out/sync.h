@@ -5,7 +5,7 @@
  *
  *   1. sync_tables   headers of backends, then the slots that name them
  *   2. (the caller replaces the program, if it must)
- *   3. sync_vips     VIPs that are new or changed, then those that are gone go
+ *   3. sync_vips, sync_prefixes   VIPs that are new or changed, then those that are gone go
  *   4. sync_clear    headers and slots that nothing leads to any more
  */
 #ifndef SLUICE_SYNC_H
@@ -26,7 +26,8 @@ struct synced {
 
 /* Returns whether any table changed, came or went. */
 bool sync_tables(const struct maps *maps, const struct plan *plan, struct synced **synced);
-int sync_vips(const struct maps *maps, const struct plan *plan);
+int sync_vips(const struct maps *maps, const struct plan *plan); /* exact addresses */
+int sync_prefixes(const struct maps *maps, const struct plan *plan);
 void sync_clear(const struct maps *maps, const struct plan *plan, struct synced **synced, bool tables_changed);
 
 /* Forgets what the maps hold. */

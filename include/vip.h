@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The VIP table: (address, port, protocol) → service, for both families.
+ *
+ * A hash table of our own in a mapped array, because the kernel's hash map costs
+ * a packet 10 ns where this costs 3: a bucket is two cache lines of four
+ * entries, each key has two possible buckets (Azar, Broder, Karlin, Upfal, "Balanced Allocations", 1994)
+ * and goes to the emptier one, so a look-up reads one line nearly always. A key never
+ * moves once it is in, so that a reader never misses it.
+ *
+ * User space writes through the mapping, in single stores (user/model/vip_table.c).
+ * An entry is free while its `tail` is zero; the tail is stored last when an entry
+ * is filled, and first when it is removed.
+ */
+#ifndef SLUICE_VIP_H
+#define SLUICE_VIP_H
+
+#include <linux/types.h>
+
+/* What a VIP leads to: the pool's slots, straight away, so that no pool map is needed. */
+#define SERVICE_HASH_SOURCE 0x1 /* hash the source address alone */
+
+struct service {
+	__u32 slot_first; /* the pool's first slot in the slots array */
+	__u32 slot_count; /* slots of the pool's table; a prime */
+	__u16 index;	  /* of its counters; 0 to SLUICE_MAX_SERVICES - 1 */
+	__u16 flags;	  /* SERVICE_* */
+};
+_Static_assert(sizeof(struct service) == 12, "service");
+
+struct vip_entry {
+	struct service service; /* first and count share an aligned 8-byte word: changed in one store */
+	__u32 tail;		/* vip_tail(): port, protocol and family in one word; 0: free */
+	__be32 address[4];	/* IPv4 in word 0, the rest zero */
+};
+_Static_assert(sizeof(struct vip_entry) == 32, "vip_entry");
+
+#define VIP_BUCKET_ENTRIES 4
+#define VIP_BUCKET_BITS	   17
+#define VIP_BUCKETS	   (1U << VIP_BUCKET_BITS) /* as many as VIPs of both families: none is full then, but by a wonder */
+
+struct vip_bucket {
+	struct vip_entry entry[VIP_BUCKET_ENTRIES];
+};
+_Static_assert(sizeof(struct vip_bucket) == 128, "vip_bucket");
+
+/* Port (network byte order; 0 for the entry of any port), protocol and family; never 0. */
+static inline __attribute__((always_inline)) __u32 vip_tail(__be16 port, __u8 protocol, int v6)
+{
+	return (__u32)(__u16)port << 16 | (__u32)protocol << 8 | (v6 ? 6 : 4);
+}
+
+/* One word that differs wherever (address, tail) do, as far as a word can. */
+static inline __attribute__((always_inline)) __u64 vip_fold4(__be32 address, __u32 tail)
+{
+	return (__u64)tail << 32 | (__u32)address;
+}
+
+static inline __attribute__((always_inline)) __u64 vip_fold6(const __u64 address[2], __u32 tail)
+{
+	return address[0] * 0xc2b2ae3d27d4eb4fULL + (address[1] ^ address[1] >> 32) + ((__u64)tail << 32 | tail >> 16);
+}
+
+/* The first and the second bucket of a folded key: multiplicative hashing (Knuth, TAOCP 6.4). VIPs are no secret. */
+static inline __attribute__((always_inline)) __u32 vip_bucket_first(__u64 folded)
+{
+	return (folded * 0x9e3779b97f4a7c15ULL) >> (64 - VIP_BUCKET_BITS);
+}
+
+static inline __attribute__((always_inline)) __u32 vip_bucket_second(__u64 folded)
+{
+	return ((folded ^ folded >> 32) * 0xd6e8feb86659fd93ULL) >> (64 - VIP_BUCKET_BITS);
+}
+
+#endif

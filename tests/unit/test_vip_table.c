@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The VIP table at and beyond its limits. The packet tests show that the XDP program reads it. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "abi.h"
+#include "model/vip_table.h"
+
+static struct vip_bucket *new_table(void)
+{
+	struct vip_bucket *table = calloc(VIP_BUCKETS, sizeof(*table));
+
+	assert_non_null(table);
+	return table;
+}
+
+static struct vip_entry numbered4(__u32 base, __u32 i, __u16 port)
+{
+	struct address address = {.family = AF_INET, .word = {htonl(base + i)}};
+
+	return vip_key(&address, port, IPPROTO_TCP);
+}
+
+/* Consecutive in the last word or in the network part, as operators number them. */
+static struct vip_entry numbered6(__u32 network, __u32 host)
+{
+	struct address address = {.family = AF_INET6, .word = {htonl(0x20010db8), htonl(network), 0, htonl(host)}};
+
+	return vip_key(&address, 443, IPPROTO_TCP);
+}
+
+static void put(struct vip_bucket *table, struct vip_entry entry, __u32 value)
+{
+	entry.service.slot_first = value;
+	assert_int_equal(vip_table_set(table, &entry), 0);
+}
+
+static void expect(struct vip_bucket *table, struct vip_entry key, __u32 value)
+{
+	const struct vip_entry *found = vip_table_find(table, &key);
+
+	assert_non_null(found);
+	assert_int_equal(found->service.slot_first, value);
+}
+
+/* The configuration's limit in both families at once: consecutive addresses, as the worst that is usual. */
+static void holds_the_limit_of_both_families(void **state)
+{
+	struct vip_bucket *table = new_table();
+
+	(void)state;
+	for (__u32 i = 0; i < SLUICE_MAX_VIPS; i++) {
+		put(table, numbered4(0xc0a80000, i, 443), i);
+		put(table, i % 2 ? numbered6(i, 1) : numbered6(0, i), i);
+	}
+	for (__u32 i = 0; i < SLUICE_MAX_VIPS; i++) {
+		expect(table, numbered4(0xc0a80000, i, 443), i);
+		expect(table, i % 2 ? numbered6(i, 1) : numbered6(0, i), i);
+	}
+	free(table);
+}
+
+static void holds_every_port_of_one_address(void **state)
+{
+	struct vip_bucket *table = new_table();
+
+	(void)state;
+	for (__u32 port = 0; port < SLUICE_MAX_VIPS; port++)
+		put(table, numbered4(0xc0000201, 0, (__u16)port), port);
+	for (__u32 port = 0; port < SLUICE_MAX_VIPS; port++)
+		expect(table, numbered4(0xc0000201, 0, (__u16)port), port);
+	free(table);
+}
+
+static void changes_in_place(void **state)
+{
+	struct vip_bucket *table = new_table();
+	struct vip_entry key = numbered4(0xc0000201, 0, 80);
+	const struct vip_entry *first;
+
+	(void)state;
+	put(table, key, 1);
+	first = vip_table_find(table, &key);
+	put(table, key, 2);
+	assert_ptr_equal(vip_table_find(table, &key), first);
+	expect(table, key, 2);
+	free(table);
+}
+
+static void removed_are_gone_and_make_room(void **state)
+{
+	struct vip_bucket *table = new_table();
+	struct vip_entry key = numbered4(0xc0000201, 0, 80), other = numbered4(0xc0000201, 0, 81);
+
+	(void)state;
+	put(table, key, 1);
+	put(table, other, 2);
+	vip_table_remove(vip_table_find(table, &key));
+	assert_null(vip_table_find(table, &key));
+	expect(table, other, 2);
+	put(table, key, 3);
+	expect(table, key, 3);
+	free(table);
+}
+
+static void families_protocols_and_ports_differ(void **state)
+{
+	struct vip_bucket *table = new_table();
+	struct address four = {.family = AF_INET, .word = {htonl(0xc0000201)}}, six = four;
+
+	(void)state;
+	six.family = AF_INET6; /* the same bytes */
+	put(table, vip_key(&four, 53, IPPROTO_TCP), 1);
+	put(table, vip_key(&four, 53, IPPROTO_UDP), 2);
+	put(table, vip_key(&six, 53, IPPROTO_TCP), 3);
+	put(table, vip_key(&four, 0, IPPROTO_TCP), 4);
+	expect(table, vip_key(&four, 53, IPPROTO_TCP), 1);
+	expect(table, vip_key(&four, 53, IPPROTO_UDP), 2);
+	expect(table, vip_key(&six, 53, IPPROTO_TCP), 3);
+	expect(table, vip_key(&four, 0, IPPROTO_TCP), 4);
+	free(table);
+}
+
+/* Keys that share a bucket with one key, until both of a further one's buckets are full. */
+static void full_buckets_refuse(void **state)
+{
+	struct vip_bucket *table = new_table();
+	struct vip_entry key = numbered4(0xc0000201, 0, 80);
+	__u64 folded = vip_fold4(key.address[0], key.tail);
+
+	(void)state;
+	for (int i = 0; i < VIP_BUCKET_ENTRIES; i++) {
+		table[vip_bucket_first(folded)].entry[i].tail = 1;
+		table[vip_bucket_second(folded)].entry[i].tail = 1;
+	}
+	assert_int_equal(vip_table_set(table, &key), -ENOSPC);
+	assert_null(vip_table_find(table, &key));
+	table[vip_bucket_second(folded)].entry[2].tail = 0;
+	put(table, key, 7);
+	expect(table, key, 7);
+	free(table);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(holds_the_limit_of_both_families),
+		cmocka_unit_test(holds_every_port_of_one_address),
+		cmocka_unit_test(changes_in_place),
+		cmocka_unit_test(removed_are_gone_and_make_room),
+		cmocka_unit_test(families_protocols_and_ports_differ),
+		cmocka_unit_test(full_buckets_refuse),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
