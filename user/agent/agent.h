@@ -23,9 +23,9 @@
 struct agent_options {
 	const char *config; /* file */
 	const char *socket;
-	const char *state;  /* folder */
-	const char *bpffs;  /* folder */
-	const char *group;  /* of the socket, or NULL */
+	const char *state; /* folder */
+	const char *bpffs; /* folder */
+	const char *group; /* of the socket, or NULL */
 };
 
 struct agent {
@@ -37,11 +37,11 @@ struct agent {
 	struct dataplane *dataplane; /* NULL once detached */
 	struct control *control;
 	struct report report;
-	struct event *commit;        /* active when the state is dirty */
-	struct event *retry;         /* attaching to interfaces that refused */
+	struct event *commit; /* active when the state is dirty */
+	struct event *retry;  /* attaching to interfaces that refused */
 	struct event *signals[3];
-	int missing;                 /* interfaces without attachment */
-	__u32 saved_maps;            /* that the snapshot on disk speaks of */
+	int missing;	  /* interfaces without attachment */
+	__u32 saved_maps; /* that the snapshot on disk speaks of */
 };
 
 /* Runs until SIGTERM, SIGINT or a detach. Returns the process's exit code. */

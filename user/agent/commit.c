@@ -80,7 +80,9 @@ void agent_restore(struct agent *agent)
 
 	if (dataplane_maps_id(agent->dataplane) && (!content || !restore_from(agent, content))) {
 		log_warning("the snapshot of the running dataplane is lost (%s): traffic goes on, counters start anew",
-			    why ?: content ? "it is of other maps" : "no file");
+			    why
+				    ?: content ? "it is of other maps"
+					       : "no file");
 		dataplane_disown_maps(agent->dataplane);
 	}
 	free(why);

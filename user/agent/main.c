@@ -10,31 +10,34 @@
 
 #define EXIT_USAGE 2
 
-static const char usage[] =
-	"usage: sluiced [OPTION ...]\n"
-	"\n"
-	"Loads Sluice's XDP program, keeps its maps as the configuration wants them, and\n"
-	"answers sluice(8). Runs in the foreground; logs to standard error. SIGHUP reloads\n"
-	"the configuration; SIGTERM ends the agent and leaves the dataplane forwarding.\n"
-	"\n"
-	"  --config FILE   configuration (/etc/sluice/sluice.yaml)\n"
-	"  --socket PATH   control socket (/run/sluice/control.sock)\n"
-	"  --group NAME    group that may use the socket (the process's own)\n"
-	"  --state DIR     state kept over restarts (/var/lib/sluice)\n"
-	"  --bpffs DIR     pins, on a bpffs (/sys/fs/bpf/sluice)\n"
-	"  --debug         log more\n"
-	"  --version       print the version\n"
-	"  --help          print this\n"
-	"\n"
-	"Exit codes: 0 ended on request, 1 failure (the log says why), 2 wrong usage.\n";
+static const char usage[] = "usage: sluiced [OPTION ...]\n"
+			    "\n"
+			    "Loads Sluice's XDP program, keeps its maps as the configuration wants them, and\n"
+			    "answers sluice(8). Runs in the foreground; logs to standard error. SIGHUP reloads\n"
+			    "the configuration; SIGTERM ends the agent and leaves the dataplane forwarding.\n"
+			    "\n"
+			    "  --config FILE   configuration (/etc/sluice/sluice.yaml)\n"
+			    "  --socket PATH   control socket (/run/sluice/control.sock)\n"
+			    "  --group NAME    group that may use the socket (the process's own)\n"
+			    "  --state DIR     state kept over restarts (/var/lib/sluice)\n"
+			    "  --bpffs DIR     pins, on a bpffs (/sys/fs/bpf/sluice)\n"
+			    "  --debug         log more\n"
+			    "  --version       print the version\n"
+			    "  --help          print this\n"
+			    "\n"
+			    "Exit codes: 0 ended on request, 1 failure (the log says why), 2 wrong usage.\n";
 
 static int parse_options(int argc, char **argv, struct agent_options *options)
 {
 	static const struct option longs[] = {
-		{"config", required_argument, NULL, 'c'}, {"socket", required_argument, NULL, 's'},
-		{"group", required_argument, NULL, 'g'},  {"state", required_argument, NULL, 'd'},
-		{"bpffs", required_argument, NULL, 'b'},  {"debug", no_argument, NULL, 'D'},
-		{"version", no_argument, NULL, 'V'},	  {"help", no_argument, NULL, 'h'},
+		{"config", required_argument, NULL, 'c'},
+		{"socket", required_argument, NULL, 's'},
+		{"group", required_argument, NULL, 'g'},
+		{"state", required_argument, NULL, 'd'},
+		{"bpffs", required_argument, NULL, 'b'},
+		{"debug", no_argument, NULL, 'D'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;

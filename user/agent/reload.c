@@ -58,6 +58,23 @@ static void log_changes(const json_t *changes)
 		log_info("reload: nothing changed");
 }
 
+/* Interfaces that the new configuration does not run on as it asks. */
+static json_t *interface_warnings(const struct agent *agent)
+{
+	json_t *interfaces = dataplane_interfaces_json(agent->dataplane), *warnings = json_array(), *one;
+	size_t i;
+
+	json_array_foreach(interfaces, i, one) {
+		const char *why = json_string_value(json_object_get(one, "why"));
+
+		if (*why)
+			json_array_append_new(
+				warnings, json_sprintf("%s: %s", json_string_value(json_object_get(one, "name")), why));
+	}
+	json_decref(interfaces);
+	return warnings;
+}
+
 int agent_reload(struct agent *agent, json_t **reply)
 {
 	struct config *former = agent->state.config, *config;
@@ -87,7 +104,7 @@ int agent_reload(struct agent *agent, json_t **reply)
 	agent->state.config_loaded = time(NULL);
 	set_last_error(agent, NULL);
 	log_changes(changes);
-	*reply = json_pack("{so}", "changes", changes);
+	*reply = json_pack("{so so}", "changes", changes, "warnings", interface_warnings(agent));
 	return 200;
 }
 

@@ -55,6 +55,15 @@ enum exit_code do_diff(const struct cli *cli)
 	return code;
 }
 
+static void print_warnings(const json_t *warnings)
+{
+	json_t *warning;
+	size_t i;
+
+	json_array_foreach(warnings, i, warning)
+		fprintf(stderr, "sluice: warning: %s\n", json_string_value(warning));
+}
+
 enum exit_code do_reload(const struct cli *cli)
 {
 	json_t *reply;
@@ -70,6 +79,7 @@ enum exit_code do_reload(const struct cli *cli)
 		print_changes(changes);
 	else
 		puts("reloaded: nothing changed");
+	print_warnings(json_object_get(reply, "warnings"));
 	json_decref(reply);
 	return EXIT_DONE;
 }

@@ -18,8 +18,8 @@
  * detach() must leave it some time: event_base_loopexit() with 100 ms, not with NULL.
  */
 struct control_actions {
-	int (*reload)(void *agent, json_t **reply); /* 200 {"changes": [...]}, or 422 {"error": TEXT} */
-	int (*diff)(void *agent, json_t **reply);   /* the same, without doing it */
+	int (*reload)(void *agent, json_t **reply); /* 200 {"changes": [...], "warnings": [TEXT...]}, or 422 {"error": TEXT} */
+	int (*diff)(void *agent, json_t **reply);   /* 200 {"changes": [...]}, or 422, without doing it */
 	int (*detach)(void *agent, json_t **reply); /* 200 {}; the agent ends after having replied */
 	const struct report *(*report)(void *agent);
 };

@@ -88,13 +88,15 @@ static int exclusive_attach(struct attachment *attachment, const char *folder, c
 
 	if (link < 0 && mode != MODE_NATIVE && link != -EBUSY && link != -EEXIST) {
 		if (mode == MODE_AUTO)
-			log_warning("%s: the driver refuses native XDP (%s): attaching in generic mode, which is slower",
-				    attachment->interface, strerror(-link));
+			log_warning(
+				"%s: the driver refuses native XDP (%s): attaching in generic mode, which is slower",
+				attachment->interface, strerror(-link));
 		link = exclusive_attach_mode(attachment, program, XDP_FLAGS_SKB_MODE);
 	}
 	if (link == -EBUSY || link == -EEXIST) {
 		snprintf(attachment->why, sizeof(attachment->why),
-			 "another XDP program is attached: detach it (ip link set dev %s xdp off), or configure attach: shared",
+			 "another XDP program is attached: detach it (ip link set dev %s xdp off), or configure "
+			 "attach: shared",
 			 attachment->interface);
 		return link;
 	}
@@ -150,6 +152,7 @@ static void attachment_attach(struct attachment *attachment, const char *folder,
 	memcpy(before, attachment->why, sizeof(before));
 	attachment->kind = wanted->attach;
 	attachment->asked = wanted->mode;
+	attachment->refused = false;
 	err = wanted->attach == ATTACH_SHARED ? shared_attach(attachment, folder, source, wanted->mode)
 					      : exclusive_attach(attachment, folder, source->program, wanted->mode);
 	attachment->attached = !err;
@@ -207,6 +210,36 @@ static bool attachment_stands(const struct attachment *attachment, const struct 
 	       strcmp(attachment->mode, mode_names[wanted->mode]) == 0;
 }
 
+static bool is_refused(const struct attachment *attachment, const struct config_interface *wanted, __u32 ifindex)
+{
+	return attachment->refused && attachment->refused_kind == wanted->attach &&
+	       attachment->refused_mode == wanted->mode && attachment->ifindex == ifindex;
+}
+
+/* Attaches as wanted; where that fails, as before, because an interface that forwards shall go on to. */
+static void interface_change(struct attachments *attachments, struct attachment *attachment,
+			     const struct attach_source *source, const struct config_interface *wanted, __u32 ifindex)
+{
+	struct config_interface former = {.name = wanted->name, .attach = attachment->kind, .mode = attachment->asked};
+	bool forwarded = attachment->attached && attachment->ifindex == ifindex;
+	char why[sizeof(attachment->why)];
+
+	attachment_detach(attachment, attachments->folder);
+	attachment->ifindex = ifindex;
+	attachment_attach(attachment, attachments->folder, source, wanted);
+	if (attachment->attached || !forwarded)
+		return;
+	log_warning("%s: going back to attach: %s, mode: %s", wanted->name, attach_names[former.attach],
+		    mode_names[former.mode]);
+	memcpy(why, attachment->why, sizeof(why));
+	attachment_attach(attachment, attachments->folder, source, &former);
+	if (attachment->attached)
+		memcpy(attachment->why, why, sizeof(why));
+	attachment->refused = true;
+	attachment->refused_kind = wanted->attach;
+	attachment->refused_mode = wanted->mode;
+}
+
 static void interface_apply(struct attachments *attachments, const struct attach_source *source,
 			    const struct config_interface *wanted, const struct link *link)
 {
@@ -219,16 +252,15 @@ static void interface_apply(struct attachments *attachments, const struct attach
 			log_warning("%s: no such interface: waiting for it", wanted->name);
 		attachment_detach(attachment, attachments->folder);
 		snprintf(attachment->why, sizeof(attachment->why), "no such interface");
-		return;
-	}
-	if (attachment_stands(attachment, wanted, link->ifindex)) {
+	} else if (attachment_stands(attachment, wanted, link->ifindex)) {
 		attachment->asked = wanted->mode;
+		attachment->why[0] = '\0';
 		attachment_update(attachment, attachments->folder, source);
-		return;
+	} else if (is_refused(attachment, wanted, link->ifindex)) {
+		attachment_update(attachment, attachments->folder, source);
+	} else {
+		interface_change(attachments, attachment, source, wanted, link->ifindex);
 	}
-	attachment_detach(attachment, attachments->folder);
-	attachment->ifindex = link->ifindex;
-	attachment_attach(attachment, attachments->folder, source, wanted);
 }
 
 static bool is_wanted(const struct config *config, const char *interface)

@@ -20,12 +20,15 @@ struct attachment {
 	char interface[IFNAMSIZ];
 	enum attach kind;
 	bool attached;
-	char why[160];              /* if not attached */
+	bool refused; /* attaching as below failed; trying again would disturb the interface for nothing */
+	enum attach refused_kind;
+	enum xdp_mode refused_mode;
+	char why[160]; /* if not attached as wanted */
 	__u32 ifindex;
-	__u32 program_id;           /* of the program that runs there, 0: an adopted instance, not yet compared */
-	const char *mode;           /* "native" or "generic" */
-	enum xdp_mode asked;        /* mode that it was attached for; MODE_AUTO if adopted */
-	int link;                   /* exclusive: the bpf_link, -1 if none */
+	__u32 program_id;	    /* of the program that runs there, 0: an adopted instance, not yet compared */
+	const char *mode;	    /* "native" or "generic" */
+	enum xdp_mode asked;	    /* mode that it was attached for; MODE_AUTO if adopted */
+	int link;		    /* exclusive: the bpf_link, -1 if none */
 	struct xdp_program *shared; /* shared: the instance in the dispatcher */
 	UT_hash_handle hh;
 };

@@ -44,7 +44,10 @@ static int check_dispatcher(struct attachment *attachment, struct xdp_program *p
 	if (!legacy)
 		return 0;
 	xdp_program__detach(program, (int)attachment->ifindex, mode, 0);
-	return refuse(attachment, -EOPNOTSUPP, "this kernel has no dispatcher (no BPF_PROG_TYPE_EXT)");
+	attachment->refused = true;
+	attachment->refused_kind = ATTACH_SHARED;
+	attachment->refused_mode = attachment->asked;
+	return refuse(attachment, -EOPNOTSUPP, "no dispatcher: it needs /sys/fs/bpf and BPF_PROG_TYPE_EXT");
 }
 
 static int attach_mode(struct attachment *attachment, struct xdp_program *program, enum xdp_mode mode)
@@ -89,8 +92,7 @@ int shared_attach(struct attachment *attachment, const char *folder, const struc
 	}
 	err = attach_mode(attachment, program, mode);
 	if (!err)
-		err = shared_pin(path, folder, attachment->interface) ?:
-			      pins_replace(xdp_program__fd(program), path);
+		err = shared_pin(path, folder, attachment->interface) ?: pins_replace(xdp_program__fd(program), path);
 	if (!err) {
 		attachment->shared = xdp_program__from_pin(path);
 		attachment->program_id = source->program->id;

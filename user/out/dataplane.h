@@ -24,7 +24,7 @@ struct dataplane;
 enum counted { COUNTED_SERVICES, COUNTED_BACKENDS, COUNTED_REASONS };
 
 /*
- * Takes the folder (mounting a bpffs above it where there is none) and its lock.
+ * Takes the folder (see pins_open()) and its lock.
  * -EBUSY if another agent has it. What went wrong is in the log.
  */
 int dataplane_open(struct dataplane **out, const char *folder);

@@ -159,8 +159,7 @@ int pins_each(const char *folder, const char *sub, int (*each)(const char *path,
 	if (count < 0)
 		return errno == ENOENT ? 0 : -errno;
 	for (int i = 0; i < count; i++) {
-		if (!result && entries[i]->d_name[0] != '.' &&
-		    !pins_path(path, folder, sub, entries[i]->d_name))
+		if (!result && entries[i]->d_name[0] != '.' && !pins_path(path, folder, sub, entries[i]->d_name))
 			result = each(path, entries[i]->d_name, argument);
 		free(entries[i]);
 	}

@@ -8,8 +8,8 @@
 #define PIN_PATH_MAX 512
 
 /* Subfolders; the program itself is DIR/prog. */
-#define PINS_MAPS "maps"
-#define PINS_LINKS "links"   /* bpf_links, by interface */
+#define PINS_MAPS   "maps"
+#define PINS_LINKS  "links"  /* bpf_links, by interface */
 #define PINS_SHARED "shared" /* programs in libxdp's dispatchers, by interface */
 
 /*

@@ -18,20 +18,24 @@
 int snapshot_folder(const char *folder)
 {
 	char path[PATH_MAX];
+	struct stat info;
+	int err = 0;
 
 	snprintf(path, sizeof(path), "%s", folder);
-	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+	for (char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		mkdir(path, 0755); /* what matters is whether the last one is there */
 		*slash = '/';
 	}
-	if (mkdir(path, 0755) && errno != EEXIST) {
-		int err = -errno;
-
+	if (mkdir(path, 0755) && errno != EEXIST)
+		err = -errno;
+	else if (stat(path, &info))
+		err = -errno;
+	else if (!S_ISDIR(info.st_mode))
+		err = -ENOTDIR;
+	if (err)
 		log_error("state folder %s: %s", folder, strerror(-err));
-		return err;
-	}
-	return 0;
+	return err;
 }
 
 static int write_synced(const char *path, const json_t *content)
@@ -67,7 +71,9 @@ int snapshot_write(const char *folder, const json_t *content)
 
 	if (!err && rename(fresh, path))
 		err = -errno;
-	if (!err)
+	if (err)
+		unlink(fresh);
+	else
 		err = sync_folder(folder);
 	if (err)
 		log_error("%s: %s", path, strerror(-err));
@@ -79,14 +85,18 @@ int snapshot_write(const char *folder, const json_t *content)
 json_t *snapshot_read(const char *folder, char **why)
 {
 	char *path = memory_format("%s/" SNAPSHOT_FILE, folder);
+	FILE *file = fopen(path, "re");
 	json_error_t error;
 	json_t *content = NULL;
 
 	*why = NULL;
-	if (!access(path, F_OK)) {
-		content = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+	if (file) {
+		content = json_loadf(file, JSON_REJECT_DUPLICATES, &error);
 		if (!content)
 			*why = memory_format("%s:%d:%d: %s", path, error.line, error.column, error.text);
+		fclose(file);
+	} else if (errno != ENOENT && errno != ENOTDIR) {
+		*why = memory_format("%s: %s", path, strerror(errno));
 	}
 	free(path);
 	return content;
