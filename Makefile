@@ -105,7 +105,7 @@ $(BUILD)/tests/bench/bench_packet: tests/bench/bench_packet.c $(BUILD)/tests/ben
 test: ## install what is missing, build, run all tests (as root)
 	scripts/deps.sh test
 	$(MAKE) all tests
-	$(MAKE) unit packet cli net
+	$(MAKE) -j1 unit packet cli net # one after the other: each wants both cores
 
 .PHONY: tests
 tests: $(UNIT_TESTS) $(PACKET_TESTS) $(BUILD)/tests/bench/bench_packet $(BUILD)/tests/pass.bpf.o ## build the tests alone
