@@ -5,8 +5,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD := build
 
-CC ?= gcc
 CLANG ?= clang
+PKG_CONFIG ?= pkg-config
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror
@@ -15,14 +15,19 @@ VERSION := $(shell cat VERSION)
 # library (pkg-config name):Debian package
 LIBRARIES := libbpf:libbpf-dev libxdp:libxdp-dev libevent:libevent-dev libcurl:libcurl4-openssl-dev \
 	libfyaml:libfyaml-dev jansson:libjansson-dev libmnl:libmnl-dev smartcols:libsmartcols-dev
-COMMANDS := $(CLANG):clang $(BPFTOOL):bpftool pkg-config:pkg-config
+COMMANDS := $(firstword $(CC)):gcc $(CLANG):clang $(BPFTOOL):bpftool $(PKG_CONFIG):pkg-config
 
-ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' \
+# `make V=1` shows the commands
+V ?= 0
+Q := $(if $(filter 0,$(V)),@)
+say = @$(if $(Q),printf '  %-8s%s\n' $1 $(patsubst $(BUILD)/%,%,$@),:)
+
+ALL_CFLAGS = -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' \
 	-Iinclude -Iuser -I$(BUILD) -MMD -MP $(PKG_CFLAGS)
 LIBRARY_NAMES = $(foreach l,$(LIBRARIES),$(firstword $(subst :, ,$l)))
 # asked once, when first used: pkg-config may be missing before
-PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARY_NAMES)))$(PKG_CFLAGS)
-PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(LIBRARY_NAMES)))$(PKG_LIBS)
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBRARY_NAMES)))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(LIBRARY_NAMES)))$(PKG_LIBS)
 
 # -mcpu=v3: 32-bit subregisters and atomics, in every kernel from 5.12 on
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g $(WARNINGS) -Iinclude -Ibpf -MMD -MP \
@@ -31,7 +36,7 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g $(WARNINGS) -Iinclude -Ibpf -MMD -MP \
 LIB_SOURCES := $(wildcard user/lib/*.c user/model/*.c user/in/*.c user/out/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 PROGRAMS := $(BUILD)/sluiced $(BUILD)/sluice $(BUILD)/sluice-backend
-SKELETONS := $(BUILD)/sluice.skel.h $(BUILD)/backend.skel.h
+SKELETONS := $(BUILD)/sluice.skel.h $(BUILD)/backend.skel.h $(BUILD)/dispatcher.skel.h
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 PACKET_TESTS := $(patsubst tests/packet/%.c,$(BUILD)/tests/packet/%,$(wildcard tests/packet/test_*.c))
 PACKET_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/packet/test_%,$(wildcard tests/packet/*.c)))
@@ -46,60 +51,75 @@ need:
 		{ echo "make: $${pair%%:*} is missing: apt-get install $${pair##*:} (or run scripts/deps.sh)" >&2; exit 1; }; \
 	done
 	@for pair in $(LIBRARIES); do \
-		pkg-config --exists "$${pair%%:*}" || \
+		$(PKG_CONFIG) --exists "$${pair%%:*}" || \
 		{ echo "make: library $${pair%%:*} is missing: apt-get install $${pair##*:} (or run scripts/deps.sh)" >&2; exit 1; }; \
 	done
 
 $(BUILD)/%.bpf.o: bpf/%.bpf.c | need
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 $(BUILD)/tests/%.bpf.o: tests/bpf/%.bpf.c | need
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
-	$(BPFTOOL) gen skeleton $< name $*_bpf > $@.new && mv $@.new $@
+	$(call say,SKEL)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.new 2> $@.log && mv $@.new $@ || { cat $@.log >&2; exit 1; }
 
-$(BUILD)/user/%.o: user/%.c $(SKELETONS) | need
+# which objects take a skeleton in, the compiler tells; the version is in all of them
+$(BUILD)/user/%.o: user/%.c VERSION | $(SKELETONS) need
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 $(BUILD)/libsluice.a: $(LIB_OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
 
 program = $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/$1/*.c))
 
 $(BUILD)/sluiced: $(call program,agent) $(BUILD)/libsluice.a
-	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 $(BUILD)/sluice: $(call program,cli) $(BUILD)/libsluice.a
-	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 $(BUILD)/sluice-backend: $(call program,backend) $(BUILD)/libsluice.a
-	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libsluice.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Itests $< $(BUILD)/libsluice.a $(PKG_LIBS) -lcmocka -lm -o $@
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Itests $< $(BUILD)/libsluice.a $(PKG_LIBS) -lcmocka -lm -o $@
 
-$(BUILD)/tests/packet/%.o: tests/packet/%.c $(BUILD)/sluice.skel.h
+$(BUILD)/tests/packet/%.o: tests/packet/%.c | $(BUILD)/sluice.skel.h
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -c $< -o $@
 
 $(BUILD)/tests/packet/%: $(BUILD)/tests/packet/%.o $(PACKET_HELPERS) $(BUILD)/libsluice.a
-	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lcmocka -o $@
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -lcmocka -o $@
 
 $(BUILD)/tests/%.bpf.o: tests/%.bpf.c | need
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 $(BUILD)/tests/bench/%.skel.h: $(BUILD)/tests/bench/%.bpf.o
-	$(BPFTOOL) gen skeleton $< name $*_bpf > $@.new && mv $@.new $@
+	$(call say,SKEL)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.new && mv $@.new $@
 
 $(BUILD)/tests/bench/bench_packet: tests/bench/bench_packet.c $(BUILD)/tests/bench/floor.skel.h $(BUILD)/libsluice.a
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -I$(@D) $< $(BUILD)/libsluice.a $(PKG_LIBS) -o $@
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -I$(@D) $< $(BUILD)/libsluice.a $(PKG_LIBS) -o $@
 
 .PHONY: test
 test: ## install what is missing, build, run all tests (as root)

@@ -21,9 +21,10 @@ struct {
 	__type(value, struct vip_bucket);
 } vips SEC(".maps");
 
+/* One more than there may be: kernels before 6.13 refuse to change an entry of a full trie. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, SLUICE_MAX_PREFIXES);
+	__uint(max_entries, SLUICE_MAX_PREFIXES + 1);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct prefix_key4);
 	__type(value, struct service);
@@ -31,7 +32,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, SLUICE_MAX_PREFIXES);
+	__uint(max_entries, SLUICE_MAX_PREFIXES + 1);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct prefix_key6);
 	__type(value, struct service);

@@ -53,7 +53,7 @@ _Static_assert(sizeof(struct prefix_key6) == 24, "prefix_key6");
 struct slot {
 	__u16 owner;	   /* backend index, 0: none */
 	__u16 reserved[3]; /* zero; previous owner and phase of a transition will live here */
-};
+} __attribute__((aligned(8)));
 _Static_assert(sizeof(struct slot) == 8, "slot");
 
 /* What the dataplane puts before a packet. ENCAP_NONE: no next hop is known. */
@@ -87,7 +87,7 @@ struct backend {
 	__u8 pad[2]; /* puts header at offset 10 */
 	__u8 header[BACKEND_HEADER_MAX];
 	__u8 spare[56]; /* two cache lines, so that entries never share one */
-};
+} __attribute__((aligned(8)));
 _Static_assert(sizeof(struct backend) == 128, "backend");
 _Static_assert(__builtin_offsetof(struct backend, header) == 10, "backend.header");
 

@@ -32,7 +32,7 @@ struct vip_entry {
 	struct service service; /* first and count share an aligned 8-byte word: changed in one store */
 	__u32 tail;		/* vip_tail(): port, protocol and family in one word; 0: free */
 	__be32 address[4];	/* IPv4 in word 0, the rest zero */
-};
+} __attribute__((aligned(8)));
 _Static_assert(sizeof(struct vip_entry) == 32, "vip_entry");
 
 #define VIP_BUCKET_ENTRIES 4

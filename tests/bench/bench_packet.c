@@ -13,6 +13,7 @@
 #include <linux/if_ether.h>
 #include <linux/ip.h>
 #include <linux/tcp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +97,7 @@ static int load_sluice(struct program *program, struct maps *maps)
 	err = err ?: maps_mmap(maps);
 	if (!err) {
 		sync_tables(maps, plan, &synced);
-		err = sync_vips(maps, plan);
+		err = sync_vips(maps, plan, VIPS_ALL);
 	}
 	synced_free(&synced);
 	plan_free(plan);
@@ -211,6 +212,17 @@ static void save_json(const char *path, json_t *rows, int rounds)
 	json_decref(all);
 }
 
+/* One CPU for all runs: the last, which has least of the system's own work. */
+static void pin_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)libbpf_num_possible_cpus() - 1, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		fprintf(stderr, "bench: not pinned to a CPU: %s\n", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	static struct subject subjects[3] = {{.name = "bare XDP_TX"}, {.name = "constant header"}, {.name = "sluice"}};
@@ -223,6 +235,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: bench_packet [ROUNDS (1 to %d)] [JSON FILE]\n", ROUNDS_MAX);
 		return 2;
 	}
+	pin_cpu();
 	program_init(&program);
 	if (!bench || load_sluice(&program, &maps)) {
 		fprintf(stderr, "bench: cannot load the programs: %s: are you root?\n", strerror(errno));

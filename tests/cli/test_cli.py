@@ -216,7 +216,7 @@ def test_no_agent(folder):
     result = run("--socket", folder / "none", "status")
     assert result.returncode == 4
     assert result.stderr == (f"sluice: no agent answers at {folder}/none: is sluiced running? "
-                             "(systemctl status sluice)\n")
+                             "(systemctl status sluiced)\n")
 
 
 def test_stale_socket(folder):

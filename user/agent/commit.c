@@ -12,14 +12,14 @@
 
 static int save(struct agent *agent)
 {
-	json_t *content;
-	int err;
+	__u32 maps = dataplane_maps_id(agent->dataplane);
+	json_t *content = json_pack("{si sI so}", "version", SNAPSHOT_VERSION, "maps", (json_int_t)maps, "ids",
+				    ids_save(agent->state.ids));
+	int err = snapshot_write(agent->options.state, content);
 
-	agent->saved_maps = dataplane_maps_id(agent->dataplane);
-	content = json_pack("{si sI so}", "version", SNAPSHOT_VERSION, "maps", (json_int_t)agent->saved_maps, "ids",
-			    ids_save(agent->state.ids));
-	err = snapshot_write(agent->options.state, content);
 	json_decref(content);
+	if (!err) /* otherwise the next commit tries again */
+		agent->saved_maps = maps;
 	return err;
 }
 

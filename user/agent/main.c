@@ -72,6 +72,8 @@ static int parse_options(int argc, char **argv, struct agent_options *options)
 			return -1;
 		}
 	}
+	if (optind < argc)
+		fprintf(stderr, "sluiced: unexpected argument '%s'\n", argv[optind]);
 	return optind == argc ? 0 : -1;
 }
 

@@ -45,6 +45,20 @@ static int run_config(struct agent *agent, struct config *config)
 	return err ?: agent_commit(agent);
 }
 
+/*
+ * To the former configuration, with the indices that it had: names that were gone for
+ * a moment would get other ones, and their counters would start anew.
+ */
+static void go_back(struct agent *agent, struct config *former, const json_t *ids)
+{
+	agent->state.config = former;
+	ids_restore(agent->state.ids, ids);
+	if (!run_config(agent, former))
+		return;
+	log_error("reload: going back failed too: what the kernel has goes on until a commit succeeds");
+	event_active(agent->commit, 0, 0);
+}
+
 static void log_changes(const json_t *changes)
 {
 	json_t *change;
@@ -78,7 +92,7 @@ static json_t *interface_warnings(const struct agent *agent)
 int agent_reload(struct agent *agent, json_t **reply)
 {
 	struct config *former = agent->state.config, *config;
-	json_t *changes;
+	json_t *changes, *ids;
 	int err;
 
 	if (read_config(agent, &config, reply)) {
@@ -89,17 +103,19 @@ int agent_reload(struct agent *agent, json_t **reply)
 		return 422;
 	}
 	changes = config_diff(former, config);
+	ids = ids_save(agent->state.ids);
 	err = run_config(agent, config);
 	if (err) {
 		log_error("reload: %s: going back to the running configuration", strerror(-err));
-		if (run_config(agent, former))
-			log_error("reload: going back failed too: what the kernel has goes on");
+		go_back(agent, former, ids);
 		config_free(config);
 		json_decref(changes);
 		set_last_error(agent, memory_format("applying %s: %s", agent->options.config, strerror(-err)));
 		*reply = error_reply(agent->state.last_error);
+		json_decref(ids);
 		return 500;
 	}
+	json_decref(ids);
 	config_free(former);
 	agent->state.config_loaded = time(NULL);
 	set_last_error(agent, NULL);

@@ -9,7 +9,7 @@
 #include "lib/log.h"
 
 /* Without a record only our filters can be known for ours. */
-static int down_without_state(struct rtnl *rtnl, const struct host *host, const char *path)
+static int down_without_state(struct rtnetlink *rtnl, const struct host *host, const char *path)
 {
 	unsigned int changes = 0;
 	int result = 0;
@@ -29,7 +29,7 @@ static int down_without_state(struct rtnl *rtnl, const struct host *host, const 
 	return result;
 }
 
-static int down_with_state(struct rtnl *rtnl, const struct host *host, const struct state *state, const char *path)
+static int down_with_state(struct rtnetlink *rtnl, const struct host *host, const struct state *state, const char *path)
 {
 	unsigned int changes = 0;
 	int err = undo_unwanted(rtnl, host, state, &changes); /* a loaded state wants nothing */
@@ -49,7 +49,7 @@ static int down_with_state(struct rtnl *rtnl, const struct host *host, const str
 
 int command_down(const struct options *options)
 {
-	struct rtnl rtnl = {0};
+	struct rtnetlink *rtnl = NULL;
 	struct host host = {0};
 	struct state state = {0};
 	int lock = state_lock(options->state_path, false);
@@ -57,22 +57,22 @@ int command_down(const struct options *options)
 
 	if (err < 0 && err != -ENOENT)
 		return err;
-	err = rtnl_open(&rtnl);
+	err = rtnetlink_open(&rtnl);
 	if (err)
 		log_error("cannot open a netlink socket: %s", strerror(-err));
 	if (!err)
-		err = host_read(&host, &rtnl);
+		err = host_read(&host, rtnl);
 	if (err)
 		goto out;
 	err = state_load(&state, options->state_path);
 	if (err == -ENOENT)
-		err = down_without_state(&rtnl, &host, options->state_path);
+		err = down_without_state(rtnl, &host, options->state_path);
 	else if (!err)
-		err = down_with_state(&rtnl, &host, &state, options->state_path);
+		err = down_with_state(rtnl, &host, &state, options->state_path);
 out:
 	state_free(&state);
 	host_free(&host);
-	rtnl_close(&rtnl);
+	rtnetlink_close(rtnl);
 	if (lock >= 0)
 		close(lock);
 	return err;

@@ -26,7 +26,7 @@ static int is_ours(__u32 program_id, enum bpf_tc_attach_point side)
 	return !strcmp(info.name, side == BPF_TC_INGRESS ? PROGRAM_DECAP : PROGRAM_MSS);
 }
 
-int filter_query(struct rtnl *rtnl, unsigned int ifindex, enum bpf_tc_attach_point side, __u32 *program_id)
+int filter_query(struct rtnetlink *rtnl, unsigned int ifindex, enum bpf_tc_attach_point side, __u32 *program_id)
 {
 	__u32 parent = TC_H_MAKE(TC_H_CLSACT, side == BPF_TC_INGRESS ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
 	enum ingress_qdisc qdisc;
@@ -56,7 +56,7 @@ int filter_attach(unsigned int ifindex, enum bpf_tc_attach_point side, int progr
 	return bpf_tc_attach(&hook, &place);
 }
 
-int filter_detach(struct rtnl *rtnl, unsigned int ifindex, enum bpf_tc_attach_point side, bool *removed)
+int filter_detach(struct rtnetlink *rtnl, unsigned int ifindex, enum bpf_tc_attach_point side, bool *removed)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = side);
 	LIBBPF_OPTS(bpf_tc_opts, place, .handle = BACKEND_TC_HANDLE, .priority = BACKEND_TC_PRIORITY);

@@ -15,7 +15,7 @@
  * The id of our program there. 0; -ENOENT if there is none; -EEXIST if the place
  * is taken by a program that is not ours; another negative errno.
  */
-int filter_query(struct rtnl *rtnl, unsigned int ifindex, enum bpf_tc_attach_point side, __u32 *program_id);
+int filter_query(struct rtnetlink *rtnl, unsigned int ifindex, enum bpf_tc_attach_point side, __u32 *program_id);
 
 /*
  * Puts the program there, or in place of its predecessor without a gap; the
@@ -24,7 +24,7 @@ int filter_query(struct rtnl *rtnl, unsigned int ifindex, enum bpf_tc_attach_poi
 int filter_attach(unsigned int ifindex, enum bpf_tc_attach_point side, int program_fd);
 
 /* Removes it if it is there. *removed tells. 0 or a negative errno. */
-int filter_detach(struct rtnl *rtnl, unsigned int ifindex, enum bpf_tc_attach_point side, bool *removed);
+int filter_detach(struct rtnetlink *rtnl, unsigned int ifindex, enum bpf_tc_attach_point side, bool *removed);
 
 /* Makes and removes the interface's clsact qdisc. 0 or a negative errno. */
 int clsact_add(unsigned int ifindex);

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/rtnetlink.h>
@@ -10,8 +11,10 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "lib/memory.h"
 
 #define ATTRIBUTES 64 /* more than any type that is read here */
+#define READ_TRIES 10 /* of a snapshot that changes interrupt */
 
 struct attributes {
 	const struct nlattr *of[ATTRIBUTES];
@@ -35,55 +38,43 @@ static bool get_address(const struct nlattr *attribute, int family, struct addre
 	return true;
 }
 
-static int see_link(const struct nlmsghdr *message, void *argument)
+static void see_link(void *argument, const struct nlmsghdr *message)
 {
 	const struct ifinfomsg *header = mnl_nlmsg_get_payload(message);
 	struct attributes attributes = {0};
 	struct host *host = argument;
-	struct host_link *links;
+	struct host_link *link;
 
 	mnl_attr_parse(message, sizeof(*header), keep_attribute, &attributes);
 	if (!attributes.of[IFLA_IFNAME] || !attributes.of[IFLA_MTU])
-		return MNL_CB_OK;
-	links = reallocarray(host->links, host->link_count + 1, sizeof(*links));
-	if (!links) {
-		errno = ENOMEM;
-		return MNL_CB_ERROR;
-	}
-	host->links = links;
-	links += host->link_count++;
-	*links = (struct host_link){
+		return;
+	host->links = memory_resize(host->links, host->link_count + 1, sizeof(*host->links));
+	link = &host->links[host->link_count++];
+	*link = (struct host_link){
 		.ifindex = (__u32)header->ifi_index,
 		.mtu = mnl_attr_get_u32(attributes.of[IFLA_MTU]),
 		.ethernet = header->ifi_type == ARPHRD_ETHER,
 		.loopback = header->ifi_flags & IFF_LOOPBACK,
 		.up = header->ifi_flags & IFF_UP,
 	};
-	strncpy(links->name, mnl_attr_get_str(attributes.of[IFLA_IFNAME]), IFNAMSIZ - 1);
-	return MNL_CB_OK;
+	strncpy(link->name, mnl_attr_get_str(attributes.of[IFLA_IFNAME]), IFNAMSIZ - 1);
 }
 
-static int see_address(const struct nlmsghdr *message, void *argument)
+static void see_address(void *argument, const struct nlmsghdr *message)
 {
 	const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
 	struct attributes attributes = {0};
 	struct host *host = argument;
-	struct host_address *addresses;
 	struct address address;
 
 	mnl_attr_parse(message, sizeof(*header), keep_attribute, &attributes);
 	/* IFA_ADDRESS is the peer's on a point-to-point link; IPv6 has IFA_LOCAL only there */
 	if (!get_address(attributes.of[IFA_LOCAL], header->ifa_family, &address) &&
 	    !get_address(attributes.of[IFA_ADDRESS], header->ifa_family, &address))
-		return MNL_CB_OK;
-	addresses = reallocarray(host->addresses, host->address_count + 1, sizeof(*addresses));
-	if (!addresses) {
-		errno = ENOMEM;
-		return MNL_CB_ERROR;
-	}
-	host->addresses = addresses;
-	addresses[host->address_count++] = (struct host_address){.ifindex = header->ifa_index, .address = address};
-	return MNL_CB_OK;
+		return;
+	host->addresses = memory_resize(host->addresses, host->address_count + 1, sizeof(*host->addresses));
+	host->addresses[host->address_count++] =
+		(struct host_address){.ifindex = header->ifa_index, .address = address};
 }
 
 static void mark_default(struct host *host, __u32 ifindex)
@@ -109,7 +100,7 @@ static void see_default_route(struct host *host, const struct attributes *attrib
 		mark_default(host, (__u32)hop->rtnh_ifindex);
 }
 
-static int see_route(const struct nlmsghdr *message, void *argument)
+static void see_route(void *argument, const struct nlmsghdr *message)
 {
 	const struct rtmsg *header = mnl_nlmsg_get_payload(message);
 	struct attributes attributes = {0};
@@ -117,41 +108,47 @@ static int see_route(const struct nlmsghdr *message, void *argument)
 	struct prefix prefix = {.length = header->rtm_dst_len};
 
 	if (header->rtm_flags & RTM_F_CLONED)
-		return MNL_CB_OK;
+		return;
 	mnl_attr_parse(message, sizeof(*header), keep_attribute, &attributes);
 	if (header->rtm_table == RT_TABLE_MAIN && header->rtm_type == RTN_UNICAST && !header->rtm_dst_len)
 		see_default_route(host, &attributes);
 	if (header->rtm_table != RT_TABLE_LOCAL || header->rtm_type != RTN_LOCAL ||
 	    !get_address(attributes.of[RTA_DST], header->rtm_family, &prefix.address) || prefix_is_address(&prefix))
-		return MNL_CB_OK;
-	if (prefixes_add(&host->locals, &prefix)) {
-		errno = ENOMEM;
-		return MNL_CB_ERROR;
-	}
-	return MNL_CB_OK;
+		return;
+	prefixes_add(&host->locals, &prefix);
 }
 
-static int read_routes(struct host *host, struct rtnl *rtnl, __u8 family)
+static int read_routes(struct host *host, struct rtnetlink *rtnl, __u8 family)
 {
 	struct rtmsg header = {.rtm_family = family};
 
-	return rtnl_dump(rtnl, RTM_GETROUTE, &header, sizeof(header), see_route, host);
+	return rtnetlink_dump(rtnl, RTM_GETROUTE, &header, sizeof(header), see_route, host);
 }
 
-int host_read(struct host *host, struct rtnl *rtnl)
+static int read_all(struct host *host, struct rtnetlink *rtnl)
 {
 	struct ifinfomsg link_header = {0};
 	struct ifaddrmsg address_header = {0};
-	int err;
+	int err = rtnetlink_dump(rtnl, RTM_GETLINK, &link_header, sizeof(link_header), see_link, host);
 
-	*host = (struct host){0};
-	err = rtnl_dump(rtnl, RTM_GETLINK, &link_header, sizeof(link_header), see_link, host);
 	if (!err)
-		err = rtnl_dump(rtnl, RTM_GETADDR, &address_header, sizeof(address_header), see_address, host);
+		err = rtnetlink_dump(rtnl, RTM_GETADDR, &address_header, sizeof(address_header), see_address, host);
 	if (!err)
 		err = read_routes(host, rtnl, AF_INET);
 	if (!err)
 		err = read_routes(host, rtnl, AF_INET6);
+	return err;
+}
+
+int host_read(struct host *host, struct rtnetlink *rtnl)
+{
+	int err = -EINTR;
+
+	*host = (struct host){0};
+	for (int i = 0; err == -EINTR && i < READ_TRIES; i++) {
+		host_free(host);
+		err = read_all(host, rtnl);
+	}
 	if (err)
 		log_error("cannot read the host's interfaces, addresses and routes: %s", strerror(-err));
 	return err;

@@ -32,7 +32,7 @@ struct host {
 };
 
 /* Reads the snapshot. 0 or a negative errno, reported. Free with host_free in either case. */
-int host_read(struct host *host, struct rtnl *rtnl);
+int host_read(struct host *host, struct rtnetlink *rtnl);
 void host_free(struct host *host);
 
 /* NULL if there is none. */

@@ -95,7 +95,8 @@ static int parse_vip(struct options *options, const char *text)
 
 	if (parse_prefix("--vip", text, &vip) || check_vip(text, &vip))
 		return -EINVAL;
-	return prefixes_add(&options->vips, &vip);
+	prefixes_add(&options->vips, &vip);
+	return 0;
 }
 
 static int parse_from(struct options *options, const char *text)
@@ -106,7 +107,8 @@ static int parse_from(struct options *options, const char *text)
 		return -EINVAL;
 	if (!from.length)
 		log_warning("--from %s: anyone who reaches this host can send it packets with any inner source", text);
-	return prefixes_add(&options->from, &from);
+	prefixes_add(&options->from, &from);
+	return 0;
 }
 
 static int parse_interface(struct options *options, const char *name)

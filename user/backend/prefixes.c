@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "backend/prefixes.h"
 
-#include <errno.h>
 #include <stdlib.h>
+
+#include "lib/memory.h"
 
 bool prefix_equal(const struct prefix *a, const struct prefix *b)
 {
@@ -22,18 +23,12 @@ bool prefixes_have(const struct prefixes *prefixes, const struct prefix *prefix)
 	return false;
 }
 
-int prefixes_add(struct prefixes *prefixes, const struct prefix *prefix)
+void prefixes_add(struct prefixes *prefixes, const struct prefix *prefix)
 {
 	if (prefixes_have(prefixes, prefix))
-		return 0;
-
-	struct prefix *items = reallocarray(prefixes->items, prefixes->count + 1, sizeof(*items));
-
-	if (!items)
-		return -ENOMEM;
-	items[prefixes->count++] = *prefix;
-	prefixes->items = items;
-	return 0;
+		return;
+	prefixes->items = memory_resize(prefixes->items, prefixes->count + 1, sizeof(*prefixes->items));
+	prefixes->items[prefixes->count++] = *prefix;
 }
 
 void prefixes_free(struct prefixes *prefixes)

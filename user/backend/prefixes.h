@@ -10,8 +10,8 @@ struct prefixes {
 	size_t count;
 };
 
-/* Appends a prefix unless it is there. 0 or -ENOMEM. */
-int prefixes_add(struct prefixes *prefixes, const struct prefix *prefix);
+/* Appends a prefix unless it is there. */
+void prefixes_add(struct prefixes *prefixes, const struct prefix *prefix);
 
 bool prefixes_have(const struct prefixes *prefixes, const struct prefix *prefix);
 

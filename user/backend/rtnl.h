@@ -1,35 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* One rtnetlink request at a time, and the changes that sluice-backend makes with them. */
+/* What sluice-backend asks of the kernel over rtnetlink: VIPs, qdiscs and filters. */
 #ifndef SLUICE_BACKEND_RTNL_H
 #define SLUICE_BACKEND_RTNL_H
 
-#include <libmnl/libmnl.h>
-
 #include "lib/address.h"
-
-struct rtnl {
-	struct mnl_socket *socket;
-	unsigned int sequence;
-};
-
-/* 0 or a negative errno. */
-int rtnl_open(struct rtnl *rtnl);
-void rtnl_close(struct rtnl *rtnl);
-
-/*
- * Dumps all objects of a message type (RTM_GETLINK, ...). `header` is the
- * family's header (struct ifinfomsg, ...) and is copied. 0 or a negative errno.
- */
-int rtnl_dump(struct rtnl *rtnl, __u16 type, const void *header, size_t header_size, mnl_cb_t callback, void *argument);
+#include "lib/rtnetlink.h"
 
 /*
  * Puts a VIP on the interface `loopback`: an address, or a local route for a
  * prefix. 0, -EEXIST if it is there, or another negative errno.
  */
-int rtnl_vip_add(struct rtnl *rtnl, unsigned int loopback, const struct prefix *vip);
+int rtnl_vip_add(struct rtnetlink *rtnl, unsigned int loopback, const struct prefix *vip);
 
 /* Takes it off. 0, -ENOENT if it is not there, or another negative errno. */
-int rtnl_vip_delete(struct rtnl *rtnl, unsigned int loopback, const struct prefix *vip);
+int rtnl_vip_delete(struct rtnetlink *rtnl, unsigned int loopback, const struct prefix *vip);
 
 enum ingress_qdisc {
 	INGRESS_QDISC_NONE,
@@ -38,10 +22,10 @@ enum ingress_qdisc {
 };
 
 /* The qdisc that holds an interface's ingress filters. 0 or a negative errno. */
-int rtnl_ingress_qdisc(struct rtnl *rtnl, unsigned int ifindex, enum ingress_qdisc *out);
+int rtnl_ingress_qdisc(struct rtnetlink *rtnl, unsigned int ifindex, enum ingress_qdisc *out);
 
 /* Whether the interface's clsact has any filter. 1, 0 or a negative errno. */
-int rtnl_has_filters(struct rtnl *rtnl, unsigned int ifindex);
+int rtnl_has_filters(struct rtnetlink *rtnl, unsigned int ifindex);
 
 /*
  * Looks among the filters of `parent` (TC_H_MAKE(TC_H_CLSACT, ...)) for the BPF
@@ -49,7 +33,7 @@ int rtnl_has_filters(struct rtnl *rtnl, unsigned int ifindex);
  * none; -EEXIST if the priority is taken by another kind of filter or protocol,
  * beside which it could not be; another negative errno.
  */
-int rtnl_find_bpf_filter(struct rtnl *rtnl, unsigned int ifindex, __u32 parent, __u16 priority, __u32 handle,
+int rtnl_find_bpf_filter(struct rtnetlink *rtnl, unsigned int ifindex, __u32 parent, __u16 priority, __u32 handle,
 			 __u32 *program_id);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/memory.h"
+
 struct state_vip *state_find_vip(struct state *state, const struct prefix *prefix)
 {
 	for (size_t i = 0; i < state->vip_count; i++)
@@ -31,13 +33,9 @@ struct state_sysctl *state_find_sysctl(struct state *state, const char *interfac
 
 struct state_vip *state_add_vip(struct state *state, const struct prefix *prefix)
 {
-	struct state_vip *vips = reallocarray(state->vips, state->vip_count + 1, sizeof(*vips));
-
-	if (!vips)
-		return NULL;
-	state->vips = vips;
-	vips[state->vip_count] = (struct state_vip){.prefix = *prefix};
-	return &vips[state->vip_count++];
+	state->vips = memory_resize(state->vips, state->vip_count + 1, sizeof(*state->vips));
+	state->vips[state->vip_count] = (struct state_vip){.prefix = *prefix};
+	return &state->vips[state->vip_count++];
 }
 
 struct state_link *state_add_link(struct state *state, const char *name, __u32 ifindex)

@@ -72,7 +72,7 @@ struct state_vip *state_find_vip(struct state *state, const struct prefix *prefi
 struct state_link *state_find_link(struct state *state, const char *name);
 struct state_sysctl *state_find_sysctl(struct state *state, const char *interface, const char *setting);
 
-/* Append an entry and return it, or NULL if there is no room. */
+/* Append an entry and return it; NULL if there is no room for a link or sysctl. */
 struct state_vip *state_add_vip(struct state *state, const struct prefix *prefix);
 struct state_link *state_add_link(struct state *state, const char *name, __u32 ifindex);
 struct state_sysctl *state_add_sysctl(struct state *state, const char *interface, const char *setting);

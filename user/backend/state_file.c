@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "backend/state.h"
+#include "lib/file.h"
 #include "lib/log.h"
 
 #define STATE_VERSION 1
@@ -88,64 +89,16 @@ static json_t *pack_state(const struct state *state)
 			 "gue_port", (int)state->gue_port, "mss", state->mss, "mtu", (json_int_t)state->mtu);
 }
 
-static int write_whole(int fd, const char *text, size_t length)
-{
-	while (length) {
-		ssize_t written = write(fd, text, length);
-
-		if (written < 0)
-			return -errno;
-		text += written;
-		length -= (size_t)written;
-	}
-	return fsync(fd) ? -errno : 0;
-}
-
-static int sync_folder(const char *path)
-{
-	char folder[PATH_MAX];
-	int fd, err;
-
-	folder_of(path, folder);
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	err = fsync(fd) ? -errno : 0;
-	close(fd);
-	return err;
-}
-
 int state_save(const struct state *state, const char *path)
 {
-	char new[PATH_MAX];
 	json_t *json = pack_state(state);
 	char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
-	int fd, err = -ENOMEM;
+	int err = text ? file_replace(path, text, strlen(text)) : -ENOMEM;
 
-	json_decref(json);
-	if (!text)
-		goto out;
-	if (snprintf(new, sizeof(new), "%s.new", path) >= (int)sizeof(new)) {
-		err = -ENAMETOOLONG;
-		goto out;
-	}
-	fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0) {
-		err = -errno;
-		goto out;
-	}
-	err = write_whole(fd, text, strlen(text));
-	close(fd);
-	if (!err && rename(new, path))
-		err = -errno;
-	if (err)
-		unlink(new);
-	else
-		err = sync_folder(path);
-out:
-	free(text);
 	if (err)
 		log_error("%s: cannot write the state file: %s", path, strerror(-err));
+	free(text);
+	json_decref(json);
 	return err;
 }
 
@@ -157,15 +110,11 @@ static int unpack_vips(struct state *state, json_t *vips)
 	json_array_foreach(vips, i, item) {
 		const char *text;
 		struct prefix prefix;
-		struct state_vip *vip;
 		int added;
 
 		if (json_unpack(item, "{s:s, s:b}", "prefix", &text, "added", &added) || prefix_parse(text, &prefix))
 			return -EINVAL;
-		vip = state_add_vip(state, &prefix);
-		if (!vip)
-			return -ENOMEM;
-		vip->added = added;
+		state_add_vip(state, &prefix)->added = added;
 	}
 	return 0;
 }
@@ -223,8 +172,7 @@ static int unpack_from(struct state *state, json_t *from)
 
 		if (!json_is_string(item) || prefix_parse(json_string_value(item), &prefix))
 			return -EINVAL;
-		if (prefixes_add(&state->from, &prefix))
-			return -ENOMEM;
+		prefixes_add(&state->from, &prefix);
 	}
 	return 0;
 }
@@ -255,15 +203,21 @@ static int unpack_state(struct state *state, json_t *json, json_int_t *netns)
 
 int state_load(struct state *state, const char *path)
 {
+	FILE *file = fopen(path, "re");
 	json_error_t error;
 	json_t *json;
 	json_int_t netns = 0;
 	int err;
 
 	*state = (struct state){0};
-	if (access(path, F_OK) && errno == ENOENT)
-		return -ENOENT;
-	json = json_load_file(path, 0, &error);
+	if (!file) {
+		err = -errno;
+		if (err != -ENOENT)
+			log_error("%s: cannot read the state file: %s", path, strerror(-err));
+		return err;
+	}
+	json = json_loadf(file, 0, &error);
+	fclose(file);
 	if (!json) {
 		log_error("%s:%d: %s; if it cannot be mended, remove it: `down` then knows less", path, error.line,
 			  error.text);

@@ -14,7 +14,7 @@
 #include "lib/log.h"
 
 struct status {
-	struct rtnl rtnl;
+	struct rtnetlink *rtnl;
 	struct host host;
 	struct state state;
 	json_t *problems; /* what is not as `up` left it: `status` fails */
@@ -31,9 +31,9 @@ static json_t *pack_interface(struct status *status, const struct state_link *li
 	if (!present) {
 		advice_add(status->problems, "interface %s is gone, or was made again: run `up` again", link->name);
 	} else {
-		if (filter_query(&status->rtnl, link->ifindex, BPF_TC_INGRESS, &ingress))
+		if (filter_query(status->rtnl, link->ifindex, BPF_TC_INGRESS, &ingress))
 			advice_add(status->problems, "%s: our ingress filter is gone: run `up` again", link->name);
-		if (filter_query(&status->rtnl, link->ifindex, BPF_TC_EGRESS, &egress) && status->state.mss != MSS_OFF)
+		if (filter_query(status->rtnl, link->ifindex, BPF_TC_EGRESS, &egress) && status->state.mss != MSS_OFF)
 			advice_add(status->problems, "%s: our egress filter is gone: run `up` again", link->name);
 	}
 	if (ingress)
@@ -125,7 +125,7 @@ static void find_strays(struct status *status)
 		const struct host_link *link = &status->host.links[i];
 
 		if (!state_find_link(&status->state, link->name) &&
-		    !filter_query(&status->rtnl, link->ifindex, BPF_TC_INGRESS, &id))
+		    !filter_query(status->rtnl, link->ifindex, BPF_TC_INGRESS, &id))
 			advice_add(status->problems,
 				   "%s has our filter, but the state file does not name it; `up` with "
 				   "--interface %s takes it over, `down` without a state file removes it",
@@ -202,7 +202,7 @@ static void print_status(const json_t *json)
 
 static int show(struct status *status, const struct options *options)
 {
-	int err = rtnl_open(&status->rtnl);
+	int err = rtnetlink_open(&status->rtnl);
 	bool up;
 	json_t *json;
 
@@ -210,7 +210,7 @@ static int show(struct status *status, const struct options *options)
 		log_error("cannot open a netlink socket: %s", strerror(-err));
 		return err;
 	}
-	err = host_read(&status->host, &status->rtnl);
+	err = host_read(&status->host, status->rtnl);
 	if (err)
 		return err;
 	err = state_load(&status->state, options->state_path);
@@ -239,6 +239,6 @@ int command_status(const struct options *options)
 	json_decref(status.advice);
 	state_free(&status.state);
 	host_free(&status.host);
-	rtnl_close(&status.rtnl);
+	rtnetlink_close(status.rtnl);
 	return err;
 }

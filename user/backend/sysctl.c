@@ -38,11 +38,13 @@ int sysctl_write(const char *family, const char *interface, const char *setting,
 	int length = snprintf(text, sizeof(text), "%d\n", value);
 	int fd = open_setting(family, interface, setting, O_WRONLY);
 	int err = 0;
+	ssize_t written;
 
 	if (fd < 0)
 		return fd;
-	if (write(fd, text, (size_t)length) != length)
-		err = errno ? -errno : -EIO;
+	written = write(fd, text, (size_t)length);
+	if (written != length)
+		err = written < 0 ? -errno : -EIO;
 	close(fd);
 	return err;
 }

@@ -21,7 +21,7 @@ void change_say(unsigned int *changes, const char *format, ...)
 	(*changes)++;
 }
 
-int undo_filters(struct rtnl *rtnl, const struct host_link *link, unsigned int *changes)
+int undo_filters(struct rtnetlink *rtnl, const struct host_link *link, unsigned int *changes)
 {
 	static const struct {
 		enum bpf_tc_attach_point side;
@@ -43,7 +43,7 @@ int undo_filters(struct rtnl *rtnl, const struct host_link *link, unsigned int *
 	return result;
 }
 
-static int undo_clsact(struct rtnl *rtnl, const struct host_link *link, unsigned int *changes)
+static int undo_clsact(struct rtnetlink *rtnl, const struct host_link *link, unsigned int *changes)
 {
 	enum ingress_qdisc qdisc;
 	int err = rtnl_ingress_qdisc(rtnl, link->ifindex, &qdisc);
@@ -65,7 +65,8 @@ static int undo_clsact(struct rtnl *rtnl, const struct host_link *link, unsigned
 	return err;
 }
 
-static int undo_link(struct rtnl *rtnl, const struct host *host, const struct state_link *entry, unsigned int *changes)
+static int undo_link(struct rtnetlink *rtnl, const struct host *host, const struct state_link *entry,
+		     unsigned int *changes)
 {
 	const struct host_link *link = host_link_by_index(host, entry->ifindex);
 	int err;
@@ -79,7 +80,7 @@ static int undo_link(struct rtnl *rtnl, const struct host *host, const struct st
 	return err;
 }
 
-static int undo_vip(struct rtnl *rtnl, const struct host *host, const struct state_vip *vip, unsigned int *changes)
+static int undo_vip(struct rtnetlink *rtnl, const struct host *host, const struct state_vip *vip, unsigned int *changes)
 {
 	const struct host_link *loopback = host_loopback(host);
 	char text[ADDRESS_TEXT];
@@ -123,7 +124,7 @@ static int undo_sysctl(const struct state_sysctl *sysctl, unsigned int *changes)
 }
 
 /* The VIPs go before the ARP settings that hide them, so that no answer slips out in between. */
-int undo_unwanted(struct rtnl *rtnl, const struct host *host, const struct state *state, unsigned int *changes)
+int undo_unwanted(struct rtnetlink *rtnl, const struct host *host, const struct state *state, unsigned int *changes)
 {
 	int result = 0, err;
 

@@ -14,9 +14,9 @@ void change_say(unsigned int *changes, const char *format, ...) __attribute__((f
  * changed since is left alone. Goes on after a failure; 0 or the first one's
  * negative errno, all reported.
  */
-int undo_unwanted(struct rtnl *rtnl, const struct host *host, const struct state *state, unsigned int *changes);
+int undo_unwanted(struct rtnetlink *rtnl, const struct host *host, const struct state *state, unsigned int *changes);
 
 /* Removes our filters from an interface. 0 or a negative errno, reported. */
-int undo_filters(struct rtnl *rtnl, const struct host_link *link, unsigned int *changes);
+int undo_filters(struct rtnetlink *rtnl, const struct host_link *link, unsigned int *changes);
 
 #endif

@@ -26,7 +26,7 @@
 
 struct up {
 	const struct options *options;
-	struct rtnl rtnl;
+	struct rtnetlink *rtnl;
 	struct host host;
 	struct state state;
 	struct tc_program program;
@@ -93,7 +93,7 @@ static __u32 find_predecessor(struct up *up)
 	__u32 id = 0;
 
 	for (size_t i = 0; !id && i < up->state.link_count; i++)
-		if (filter_query(&up->rtnl, up->state.links[i].ifindex, BPF_TC_INGRESS, &id))
+		if (filter_query(up->rtnl, up->state.links[i].ifindex, BPF_TC_INGRESS, &id))
 			id = 0;
 	return id;
 }
@@ -109,7 +109,7 @@ static bool same_prefixes(const struct prefixes *a, const struct prefixes *b)
 }
 
 /* Takes the options over into the state, saying what differs from the former ones. */
-static int record_options(struct up *up)
+static void record_options(struct up *up)
 {
 	const struct options *options = up->options;
 	struct state *state = &up->state;
@@ -125,9 +125,7 @@ static int record_options(struct up *up)
 	state->mtu = options->mtu;
 	prefixes_free(&state->from);
 	for (size_t i = 0; i < options->from.count; i++)
-		if (prefixes_add(&state->from, &options->from.items[i]))
-			return -ENOMEM;
-	return 0;
+		prefixes_add(&state->from, &options->from.items[i]);
 }
 
 static int set_sysctls(struct up *up)
@@ -165,7 +163,7 @@ static int add_vips(struct up *up)
 		if (!vip->wanted || host_has_vip(&up->host, &vip->prefix))
 			continue;
 		prefix_format(&vip->prefix, text);
-		err = rtnl_vip_add(&up->rtnl, loopback->ifindex, &vip->prefix);
+		err = rtnl_vip_add(up->rtnl, loopback->ifindex, &vip->prefix);
 		if (err && err != -EEXIST) {
 			bool no_ipv6 = vip->prefix.address.family == AF_INET6 && err == -EACCES;
 
@@ -183,9 +181,9 @@ static int attach_link(struct up *up, const struct state_link *link)
 {
 	enum ingress_qdisc qdisc;
 	__u32 id;
-	bool present = !filter_query(&up->rtnl, link->ifindex, BPF_TC_INGRESS, &id);
+	bool present = !filter_query(up->rtnl, link->ifindex, BPF_TC_INGRESS, &id);
 	bool removed = false;
-	int err = rtnl_ingress_qdisc(&up->rtnl, link->ifindex, &qdisc);
+	int err = rtnl_ingress_qdisc(up->rtnl, link->ifindex, &qdisc);
 
 	if (!err && qdisc == INGRESS_QDISC_NONE)
 		err = clsact_add(link->ifindex);
@@ -194,7 +192,7 @@ static int attach_link(struct up *up, const struct state_link *link)
 	if (!err && up->options->mss != MSS_OFF)
 		err = filter_attach(link->ifindex, BPF_TC_EGRESS, up->program.mss_fd);
 	else if (!err)
-		err = filter_detach(&up->rtnl, link->ifindex, BPF_TC_EGRESS, &removed);
+		err = filter_detach(up->rtnl, link->ifindex, BPF_TC_EGRESS, &removed);
 	if (err)
 		log_error("%s: cannot attach the filters: %s", link->name, strerror(-err));
 	else if (!present)
@@ -212,7 +210,7 @@ static int change_host(struct up *up)
 		if (up->state.links[i].wanted)
 			err = attach_link(up, &up->state.links[i]);
 	if (!err)
-		err = undo_unwanted(&up->rtnl, &up->host, &up->state, &up->changes);
+		err = undo_unwanted(up->rtnl, &up->host, &up->state, &up->changes);
 	return err;
 }
 
@@ -229,7 +227,7 @@ static void abandon(struct up *up)
 		up->state.links[i].wanted = false;
 	for (size_t i = 0; i < up->state.sysctl_count; i++)
 		up->state.sysctls[i].wanted = false;
-	if (!undo_unwanted(&up->rtnl, &up->host, &up->state, &up->changes))
+	if (!undo_unwanted(up->rtnl, &up->host, &up->state, &up->changes))
 		unlink(up->options->state_path);
 }
 
@@ -252,7 +250,7 @@ static void report(struct up *up)
 
 static int run(struct up *up)
 {
-	int err = rtnl_open(&up->rtnl);
+	int err = rtnetlink_open(&up->rtnl);
 
 	if (err) {
 		log_error("cannot open a netlink socket: %s", strerror(-err));
@@ -262,17 +260,17 @@ static int run(struct up *up)
 	up->fresh = err == -ENOENT;
 	if (err && !up->fresh)
 		return err;
-	err = host_read(&up->host, &up->rtnl);
+	err = host_read(&up->host, up->rtnl);
 	if (!err)
-		err = wanted_mark(&up->state, up->options, &up->host, &up->rtnl);
+		err = wanted_mark(&up->state, up->options, &up->host, up->rtnl);
 	if (!err)
 		err = tc_program_load(&up->program, up->options->gue_port, find_predecessor(up));
 	if (!err)
 		err = fill_maps(up);
-	if (!err)
-		err = record_options(up);
-	if (!err)
-		err = state_save(&up->state, up->options->state_path);
+	if (err)
+		return err;
+	record_options(up);
+	err = state_save(&up->state, up->options->state_path);
 	if (err)
 		return err;
 	err = change_host(up);
@@ -296,12 +294,10 @@ int command_up(const struct options *options)
 	if (lock < 0)
 		return lock;
 	err = run(&up);
-	if (err == -ENOMEM)
-		log_error("up: out of memory");
 	tc_program_free(&up.program);
 	state_free(&up.state);
 	host_free(&up.host);
-	rtnl_close(&up.rtnl);
+	rtnetlink_close(up.rtnl);
 	close(lock);
 	return err;
 }

@@ -23,7 +23,7 @@ static void forget_link(struct state *state, const char *name)
 }
 
 /* Our place among the filters must be free or ours. */
-static int check_place(struct rtnl *rtnl, const struct host_link *link)
+static int check_place(struct rtnetlink *rtnl, const struct host_link *link)
 {
 	static const enum bpf_tc_attach_point sides[] = {BPF_TC_INGRESS, BPF_TC_EGRESS};
 
@@ -45,7 +45,7 @@ static int check_place(struct rtnl *rtnl, const struct host_link *link)
 	return 0;
 }
 
-static int want_link(struct state *state, const struct host_link *link, struct rtnl *rtnl)
+static int want_link(struct state *state, const struct host_link *link, struct rtnetlink *rtnl)
 {
 	struct state_link *entry = state_find_link(state, link->name);
 	enum ingress_qdisc qdisc;
@@ -88,7 +88,8 @@ static int want_link(struct state *state, const struct host_link *link, struct r
 	return 0;
 }
 
-static int want_links(struct state *state, const struct options *options, const struct host *host, struct rtnl *rtnl)
+static int want_links(struct state *state, const struct options *options, const struct host *host,
+		      struct rtnetlink *rtnl)
 {
 	size_t found = 0;
 	int err = 0;
@@ -162,8 +163,6 @@ static int want_vips(struct state *state, const struct prefixes *vips, const str
 			return err;
 		if (!vip)
 			vip = state_add_vip(state, prefix);
-		if (!vip)
-			return -ENOMEM;
 		vip->wanted = true;
 		if (!host_has_vip(host, prefix))
 			vip->added = true;
@@ -223,7 +222,7 @@ static int want_sysctls(struct state *state, const struct options *options)
 	return err;
 }
 
-int wanted_mark(struct state *state, const struct options *options, const struct host *host, struct rtnl *rtnl)
+int wanted_mark(struct state *state, const struct options *options, const struct host *host, struct rtnetlink *rtnl)
 {
 	const struct host_link *loopback = host_loopback(host);
 	int err;

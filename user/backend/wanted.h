@@ -10,6 +10,6 @@
  * Marks in *state (the former state, or an empty one) what is wanted, and adds
  * to it what is new. 0 or a negative errno, reported.
  */
-int wanted_mark(struct state *state, const struct options *options, const struct host *host, struct rtnl *rtnl);
+int wanted_mark(struct state *state, const struct options *options, const struct host *host, struct rtnetlink *rtnl);
 
 #endif

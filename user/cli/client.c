@@ -25,14 +25,10 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *argument)
 {
 	struct answer *answer = argument;
 	size_t length = size * count;
-	char *grown;
 
 	if (answer->length + length > MAX_ANSWER)
 		return 0;
-	grown = realloc(answer->text, answer->length + length + 1);
-	if (!grown)
-		return 0;
-	answer->text = grown;
+	answer->text = memory_resize(answer->text, answer->length + length + 1, 1);
 	memcpy(answer->text + answer->length, bytes, length);
 	answer->length += length;
 	answer->text[answer->length] = '\0';
@@ -84,7 +80,7 @@ static char *no_agent(const char *path, CURLcode curl_error, long seconds)
 	int error = connect_error(path);
 
 	if (is_absence(error))
-		return memory_format("no agent answers at %s: is sluiced running? (systemctl status sluice)", path);
+		return memory_format("no agent answers at %s: is sluiced running? (systemctl status sluiced)", path);
 	if (error == EACCES)
 		return access_refused(path);
 	if (error)

@@ -20,7 +20,7 @@ struct grid *grid_new(bool colours)
 
 	grid->table = scols_new_table();
 	if (!grid->table)
-		abort();
+		memory_exhausted();
 	scols_table_set_column_separator(grid->table, "  ");
 	scols_table_enable_colors(grid->table, colours);
 	return grid;
@@ -58,7 +58,7 @@ void grid_column(struct grid *grid, const char *header, unsigned int flags)
 
 	column = scols_table_new_column(grid->table, header ? header : "", flags & GRID_WRAP ? 0.2 : 0, own);
 	if (!column)
-		abort();
+		memory_exhausted();
 	if (flags & GRID_WRAP)
 		scols_column_set_wrapfunc(column, wanted_width, next_line, NULL);
 	grid->headers |= header != NULL;
@@ -68,7 +68,7 @@ void grid_row(struct grid *grid)
 {
 	grid->line = scols_table_new_line(grid->table, NULL);
 	if (!grid->line)
-		abort();
+		memory_exhausted();
 	grid->cell = 0;
 }
 

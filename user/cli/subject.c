@@ -39,7 +39,7 @@ static char *words(const json_t *object, const char *key)
 		return unknown();
 	out = open_memstream(&text, &length);
 	if (!out)
-		abort();
+		memory_exhausted();
 	json_array_foreach(list, i, word)
 		fprintf(out, "%s%s", i ? " " : "", json_string_value(word));
 	fclose(out);

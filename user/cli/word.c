@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "lib/memory.h"
 #include "lib/suggest.h"
 
 static const char *word_name(const void *table, size_t i, size_t size)
@@ -21,7 +22,7 @@ static char *list_names(const char *prefix, const void *table, size_t count, siz
 	FILE *out = open_memstream(&text, &length);
 
 	if (!out)
-		abort();
+		memory_exhausted();
 	for (size_t i = 0, listed = 0; i < count; i++)
 		if (strncmp(prefix, word_name(table, i, size), strlen(prefix)) == 0)
 			fprintf(out, "%s%s", listed++ ? ", " : "", word_name(table, i, size));

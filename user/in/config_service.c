@@ -310,6 +310,43 @@ static void check_duplicate_vips(struct services *services)
 	}
 }
 
+/* Whether what the pool sends to this backend is a packet for this VIP again. A prefix may well hold its backends. */
+static bool comes_back(const struct config_pool *pool, const struct config_backend *backend, const struct vip *vip)
+{
+	const struct prefix *prefix = &vip->address->prefix;
+	__u16 port = vip->port->port.port;
+
+	return pool->forward == FORWARD_GUE && (!port || port == pool->gue_port) &&
+	       prefix->length == address_bits(&prefix->address) && prefix_contains(prefix, &backend->address);
+}
+
+static void check_pool_loops(struct services *services, const struct config_pool *pool, const struct vip *vip)
+{
+	char port[PORT_TEXT];
+
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		const struct config_backend *backend = &pool->backends[i];
+
+		if (!comes_back(pool, backend, vip))
+			continue;
+		source_error(services->reading->source, vip->address->node->offset,
+			     "this VIP is backend %.64s/%.64s's address too, and %s takes what is sent there: packets "
+			     "would go round in a loop; give the backend an address that is no VIP",
+			     pool->name, backend->name, port_format(&vip->port->port, port));
+		return;
+	}
+}
+
+static void check_loops(struct services *services)
+{
+	const struct config *config = services->reading->config;
+
+	for (size_t i = 0; i < services->vip_count; i++)
+		if (services->vips[i].port->port.protocol == IPPROTO_UDP)
+			for (size_t j = 0; j < config->pool_count; j++)
+				check_pool_loops(services, &config->pools[j], &services->vips[i]);
+}
+
 static void read_pool_name(struct services *services, const struct node *node, struct config_service *service)
 {
 	const struct config *config = services->reading->config;
@@ -387,5 +424,6 @@ void services_read(struct reading *reading, const struct node *node)
 		read_service(&services, key, service);
 	}
 	check_duplicate_vips(&services);
+	check_loops(&services);
 	qsort(config->services, config->service_count, sizeof(*config->services), compare_service);
 }

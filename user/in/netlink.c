@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "in/rtnetlink.h"
 #include "in/rtnetlink_parse.h"
 #include "in/solicit.h"
 #include "lib/log.h"
 #include "lib/memory.h"
+#include "lib/rtnetlink.h"
 
 /*
  * Link and neighbour events are facts in themselves and change the network at once.
@@ -173,11 +173,13 @@ static void collect_neighbour(void *argument, const struct nlmsghdr *message)
 /* Reads all objects of a type into *seen, which the caller frees. */
 static int collect(struct netlink *netlink, __u16 type, rtnetlink_message_fn each, struct network *seen)
 {
+	const struct ifinfomsg zero = {.ifi_family = AF_UNSPEC};
+	size_t header_size = type == RTM_GETNEIGH ? sizeof(struct ndmsg) : sizeof(struct ifinfomsg);
 	int error = -EINTR;
 
 	for (int i = 0; error == -EINTR && i < DUMP_TRIES; i++) {
 		network_free(seen);
-		error = rtnetlink_dump(netlink->rtnetlink, type, each, seen);
+		error = rtnetlink_dump(netlink->rtnetlink, type, &zero, header_size, each, seen);
 	}
 	/* still interrupted: the last try was nearly right, and events tell the rest */
 	return error == -EINTR ? 0 : error;

@@ -19,7 +19,7 @@
 #include <event2/event.h>
 #include <stdbool.h>
 
-#include "in/rtnetlink.h"
+#include "lib/rtnetlink.h"
 #include "model/network.h"
 
 struct solicit;

@@ -7,7 +7,7 @@
 
 #include "lib/log.h"
 
-static _Noreturn void out_of_memory(void)
+void memory_exhausted(void)
 {
 	log_error("out of memory");
 	abort();
@@ -18,8 +18,17 @@ void *memory_new(size_t count, size_t size)
 	void *memory = calloc(count ? count : 1, size);
 
 	if (!memory)
-		out_of_memory();
+		memory_exhausted();
 	return memory;
+}
+
+void *memory_resize(void *memory, size_t count, size_t size)
+{
+	void *resized = reallocarray(memory, count ? count : 1, size);
+
+	if (!resized)
+		memory_exhausted();
+	return resized;
 }
 
 char *memory_format(const char *format, ...)
@@ -29,7 +38,7 @@ char *memory_format(const char *format, ...)
 
 	va_start(arguments, format);
 	if (vasprintf(&text, format, arguments) < 0)
-		out_of_memory();
+		memory_exhausted();
 	va_end(arguments);
 	return text;
 }

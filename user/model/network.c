@@ -9,8 +9,6 @@
 
 #include "lib/memory.h"
 
-#include "lib/memory.h"
-
 void network_free(struct network *network)
 {
 	struct link *link, *next_link;

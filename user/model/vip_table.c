@@ -55,15 +55,15 @@ static struct vip_entry *bucket_free(struct vip_bucket *bucket, int *used)
 	return free;
 }
 
-static void service_store(struct service *to, const struct service *from)
+static void service_store(struct vip_entry *to, const struct service *from)
 {
 	__u64 slots;
 	__u32 rest;
 
 	memcpy(&slots, &from->slot_first, sizeof(slots));
 	memcpy(&rest, &from->index, sizeof(rest));
-	__atomic_store_n((__u64 *)&to->slot_first, slots, __ATOMIC_RELAXED);
-	__atomic_store_n((__u32 *)&to->index, rest, __ATOMIC_RELAXED);
+	__atomic_store_n((__u64 *)&to->service.slot_first, slots, __ATOMIC_RELAXED);
+	__atomic_store_n((__u32 *)&to->service.index, rest, __ATOMIC_RELAXED);
 }
 
 int vip_table_set(struct vip_bucket *table, const struct vip_entry *entry)
@@ -73,7 +73,7 @@ int vip_table_set(struct vip_bucket *table, const struct vip_entry *entry)
 	int used, other_used;
 
 	if (to) {
-		service_store(&to->service, &entry->service);
+		service_store(to, &entry->service);
 		return 0;
 	}
 	to = bucket_free(&table[vip_bucket_first(folded)], &used);
@@ -82,7 +82,7 @@ int vip_table_set(struct vip_bucket *table, const struct vip_entry *entry)
 		to = other;
 	if (!to)
 		return -ENOSPC;
-	service_store(&to->service, &entry->service);
+	service_store(to, &entry->service);
 	memcpy(to->address, entry->address, sizeof(to->address));
 	__atomic_store_n(&to->tail, entry->tail, __ATOMIC_RELEASE);
 	return 0;

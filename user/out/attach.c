@@ -85,6 +85,7 @@ static int exclusive_attach(struct attachment *attachment, const char *folder, c
 {
 	char path[PIN_PATH_MAX];
 	int link = mode == MODE_GENERIC ? -EOPNOTSUPP : exclusive_attach_mode(attachment, program, XDP_FLAGS_DRV_MODE);
+	int err;
 
 	if (link < 0 && mode != MODE_NATIVE && link != -EBUSY && link != -EEXIST) {
 		if (mode == MODE_AUTO)
@@ -105,9 +106,16 @@ static int exclusive_attach(struct attachment *attachment, const char *folder, c
 			 mode == MODE_NATIVE ? "native" : "generic", strerror(-link));
 		return link;
 	}
+	err = link_pin(path, folder, attachment->interface) ?: pins_replace(link, path);
+	if (err) { /* without a pin it would end with this process */
+		snprintf(attachment->why, sizeof(attachment->why), "pinning the attachment under %s/" PINS_LINKS ": %s",
+			 folder, strerror(-err));
+		close(link);
+		return err;
+	}
 	attachment->link = link;
 	attachment->program_id = program->id;
-	return link_pin(path, folder, attachment->interface) ?: pins_replace(link, path);
+	return 0;
 }
 
 static int exclusive_update(struct attachment *attachment, const struct program *program)
@@ -116,7 +124,7 @@ static int exclusive_update(struct attachment *attachment, const struct program 
 
 	if (!err)
 		attachment->program_id = program->id;
-	return err;
+	return err == -ENOLINK ? 0 : err; /* the interface is gone: attachments_apply() will find out */
 }
 
 static int exclusive_detach(struct attachment *attachment, const char *folder)
@@ -205,6 +213,8 @@ static bool attachment_stands(const struct attachment *attachment, const struct 
 	if (!attachment->attached || attachment->kind != wanted->attach || attachment->ifindex != ifindex)
 		return false;
 	if (attachment->kind == ATTACH_EXCLUSIVE && (link_info(attachment->link, &alive, &program) || alive != ifindex))
+		return false;
+	if (attachment->kind == ATTACH_SHARED && !shared_stands(attachment))
 		return false;
 	return wanted->mode == MODE_AUTO || wanted->mode == attachment->asked ||
 	       strcmp(attachment->mode, mode_names[wanted->mode]) == 0;

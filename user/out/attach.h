@@ -66,6 +66,9 @@ int shared_attach(struct attachment *attachment, const char *folder, const struc
 int shared_detach(struct attachment *attachment, const char *folder);
 int shared_adopt(struct attachment *attachment, const char *path);
 
+/* Whether it is still there: anybody can take a program out of a dispatcher. */
+bool shared_stands(const struct attachment *attachment);
+
 /* Whether an adopted instance has the source's settings and maps. */
 bool shared_is_current(const struct attachment *attachment, const char *folder, const struct attach_source *source);
 

@@ -10,11 +10,24 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/memory.h"
+#include "out/dispatcher.h"
 #include "out/pins.h"
+
+/* Holds what the verifier says of a program that it refuses, whole. */
+#define VERIFIER_LOG_SIZE (1 << 20)
+
+/* The program on its way into a dispatcher. It can be loaded once: another attempt takes a new one. */
+struct instance {
+	struct sluice_bpf *skeleton;
+	struct xdp_program *program;
+	char *log; /* the verifier's; empty if it did not refuse the program */
+};
 
 static int shared_pin(char path[PIN_PATH_MAX], const char *folder, const char *interface)
 {
@@ -50,60 +63,173 @@ static int check_dispatcher(struct attachment *attachment, struct xdp_program *p
 	return refuse(attachment, -EOPNOTSUPP, "no dispatcher: it needs /sys/fs/bpf and BPF_PROG_TYPE_EXT");
 }
 
-static int attach_mode(struct attachment *attachment, struct xdp_program *program, enum xdp_mode mode)
+static enum xdp_attach_mode instance_mode(const struct xdp_program *program, __u32 ifindex)
 {
-	enum xdp_attach_mode used = mode == MODE_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
-	int err = xdp_program__attach(program, (int)attachment->ifindex, used, 0);
-
-	if (err && mode == MODE_AUTO) {
-		used = XDP_MODE_SKB;
-		log_warning("%s: native XDP in the dispatcher failed: trying generic mode, which is slower",
-			    attachment->interface);
-		err = xdp_program__attach(program, (int)attachment->ifindex, used, 0);
-	}
-	if (err)
-		return refuse(attachment, err, "attaching");
-	return check_dispatcher(attachment, program, used);
+	return program && ifindex ? xdp_program__is_attached(program, (int)ifindex) : XDP_MODE_UNSPEC;
 }
 
 static int detach_instance(struct xdp_program *program, __u32 ifindex)
 {
-	enum xdp_attach_mode mode = xdp_program__is_attached(program, (int)ifindex);
+	enum xdp_attach_mode mode = instance_mode(program, ifindex);
+	char folder[DISPATCHER_FOLDER_MAX];
+	libxdp_print_fn_t print;
+	int err;
 
-	return mode == XDP_MODE_UNSPEC ? 0 : xdp_program__detach(program, (int)ifindex, mode, 0);
+	if (mode == XDP_MODE_UNSPEC)
+		return 0;
+	print = libxdp_set_print(NULL);
+	err = xdp_program__detach(program, (int)ifindex, mode, 0);
+	libxdp_set_print(print);
+	if (!err || dispatcher_offer(folder))
+		return err;
+	/* those that stay get a new dispatcher, and may want ours as much as we do */
+	err = xdp_program__detach(program, (int)ifindex, mode, 0);
+	dispatcher_withdraw(folder);
+	return err;
+}
+
+static bool verifier_refused(const struct instance *instance)
+{
+	return instance->log && instance->log[0];
+}
+
+static void instance_close(struct instance *instance)
+{
+	xdp_program__close(instance->program);
+	sluice_bpf__destroy(instance->skeleton);
+	free(instance->log);
+	memset(instance, 0, sizeof(*instance));
+}
+
+static int instance_open(struct instance *instance, struct attachment *attachment, const struct attach_source *source)
+{
+	int err;
+
+	memset(instance, 0, sizeof(*instance));
+	instance->skeleton = program_prepare(source->maps, &source->program->settings);
+	if (!instance->skeleton)
+		return refuse(attachment, -EINVAL, "preparing the program (see the log)");
+	instance->log = memory_new(1, VERIFIER_LOG_SIZE);
+	bpf_program__set_log_buf(instance->skeleton->progs.sluice, instance->log, VERIFIER_LOG_SIZE);
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, options, .obj = instance->skeleton->obj, .prog_name = "sluice");
+	instance->program = xdp_program__create(&options);
+	err = (int)libxdp_get_error(instance->program);
+	if (err) {
+		instance->program = NULL;
+		return refuse(attachment, err, "opening the program");
+	}
+	return 0;
+}
+
+static int instance_try(struct instance *instance, struct attachment *attachment, const struct attach_source *source,
+			enum xdp_attach_mode mode)
+{
+	int err = instance_open(instance, attachment, source);
+
+	if (err)
+		return err;
+	err = xdp_program__attach(instance->program, (int)attachment->ifindex, mode, 0);
+	return err ? refuse(attachment, err, "attaching") : check_dispatcher(attachment, instance->program, mode);
+}
+
+static int instance_try_quietly(struct instance *instance, struct attachment *attachment,
+				const struct attach_source *source, enum xdp_attach_mode mode)
+{
+	libbpf_print_fn_t libbpf_print = libbpf_set_print(NULL);
+	libxdp_print_fn_t libxdp_print = libxdp_set_print(NULL);
+	int err = instance_try(instance, attachment, source, mode);
+
+	libxdp_set_print(libxdp_print);
+	libbpf_set_print(libbpf_print);
+	return err;
+}
+
+/*
+ * Attaches with libxdp's own dispatcher. Where that fails, with ours: the kernel
+ * may refuse libxdp's for our program's sake, or for a former instance of it that
+ * is to stay in, and libxdp has many words for that.
+ */
+static int instance_attach(struct instance *instance, struct attachment *attachment, const struct attach_source *source,
+			   enum xdp_attach_mode mode)
+{
+	bool again = attachment->why[0]; /* told already */
+	char folder[DISPATCHER_FOLDER_MAX];
+	int err = instance_try_quietly(instance, attachment, source, mode);
+
+	if (!err || attachment->refused || dispatcher_offer(folder))
+		return err;
+	instance_close(instance);
+	err = again ? instance_try_quietly(instance, attachment, source, mode)
+		    : instance_try(instance, attachment, source, mode);
+	dispatcher_withdraw(folder);
+	return err;
+}
+
+/* A newer instance goes where the former one is; the first one where it is asked for, or can be. */
+static int attach_mode(struct instance *instance, struct attachment *attachment, const struct attach_source *source,
+		       enum xdp_mode asked)
+{
+	enum xdp_attach_mode mode = instance_mode(attachment->shared, attachment->ifindex);
+	bool may_fall_back = asked == MODE_AUTO && mode == XDP_MODE_UNSPEC;
+	int err;
+
+	if (mode == XDP_MODE_UNSPEC)
+		mode = asked == MODE_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
+	err = instance_attach(instance, attachment, source, mode);
+	if (err && may_fall_back && !attachment->refused && !verifier_refused(instance)) {
+		log_warning("%s: native XDP in the dispatcher failed: trying generic mode, which is slower",
+			    attachment->interface);
+		instance_close(instance);
+		err = instance_attach(instance, attachment, source, XDP_MODE_SKB);
+	}
+	return err;
+}
+
+/* The pinned program is what the next agent finds it by. */
+static int instance_pin(const struct instance *instance, struct attachment *attachment, const char *folder,
+			struct xdp_program **pinned)
+{
+	char path[PIN_PATH_MAX];
+	int err = shared_pin(path, folder, attachment->interface);
+
+	if (!err)
+		err = pins_replace(xdp_program__fd(instance->program), path);
+	if (!err) {
+		*pinned = xdp_program__from_pin(path);
+		err = (int)libxdp_get_error(*pinned);
+	}
+	return err ? refuse(attachment, err, "pinning the program") : 0;
 }
 
 int shared_attach(struct attachment *attachment, const char *folder, const struct attach_source *source,
 		  enum xdp_mode mode)
 {
-	struct sluice_bpf *skeleton = program_prepare(source->maps, &source->program->settings);
-	struct xdp_program *program, *former = attachment->shared;
-	char path[PIN_PATH_MAX];
-	int err;
+	struct xdp_program *pinned;
+	struct instance instance;
+	bool again = attachment->why[0];
+	int err = attach_mode(&instance, attachment, source, mode);
 
-	if (!skeleton)
-		return refuse(attachment, -EINVAL, "preparing the program (see the log)");
-	DECLARE_LIBXDP_OPTS(xdp_program_opts, options, .obj = skeleton->obj, .prog_name = "sluice");
-	program = xdp_program__create(&options);
-	err = (int)libxdp_get_error(program);
-	if (err) {
-		sluice_bpf__destroy(skeleton);
-		return refuse(attachment, err, "opening the program");
-	}
-	err = attach_mode(attachment, program, mode);
-	if (!err)
-		err = shared_pin(path, folder, attachment->interface) ?: pins_replace(xdp_program__fd(program), path);
+	if (err && !again && verifier_refused(&instance))
+		fprintf(stderr, "%s", instance.log);
 	if (!err) {
-		attachment->shared = xdp_program__from_pin(path);
-		attachment->program_id = source->program->id;
-		if (former) {
-			detach_instance(former, attachment->ifindex);
-			xdp_program__close(former);
-		}
+		err = instance_pin(&instance, attachment, folder, &pinned);
+		if (err)
+			detach_instance(instance.program, attachment->ifindex);
 	}
-	xdp_program__close(program);
-	sluice_bpf__destroy(skeleton);
+	if (!err) {
+		if (attachment->shared)
+			detach_instance(attachment->shared, attachment->ifindex);
+		xdp_program__close(attachment->shared);
+		attachment->shared = pinned;
+		attachment->program_id = source->program->id;
+	}
+	instance_close(&instance);
 	return err;
+}
+
+bool shared_stands(const struct attachment *attachment)
+{
+	return instance_mode(attachment->shared, attachment->ifindex) != XDP_MODE_UNSPEC;
 }
 
 int shared_detach(struct attachment *attachment, const char *folder)
@@ -126,7 +252,7 @@ int shared_adopt(struct attachment *attachment, const char *path)
 	if (libxdp_get_error(program))
 		return -ENOENT;
 	attachment->ifindex = if_nametoindex(attachment->interface);
-	mode = attachment->ifindex ? xdp_program__is_attached(program, (int)attachment->ifindex) : XDP_MODE_UNSPEC;
+	mode = instance_mode(program, attachment->ifindex);
 	if (mode == XDP_MODE_UNSPEC) {
 		xdp_program__close(program);
 		return -ENOENT;

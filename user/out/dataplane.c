@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_link.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,7 +123,7 @@ static int share_maps(struct maps *shared, const struct maps *maps, __u32 capaci
 	for (int i = 0; i < MAP_COUNT; i++) {
 		if (maps->fd[i] < 0 || (i == MAP_slots && capacity != maps->slot_capacity))
 			continue;
-		shared->fd[i] = dup(maps->fd[i]);
+		shared->fd[i] = fcntl(maps->fd[i], F_DUPFD_CLOEXEC, 0);
 		if (shared->fd[i] < 0) {
 			int err = -errno;
 
@@ -190,43 +191,65 @@ static int take_program(struct dataplane *dataplane, struct program *program, st
 	return pin_all(dataplane) ?: attachments_update(&dataplane->attachments, &source);
 }
 
-static int sync_all_vips(struct dataplane *dataplane, const struct maps *maps, const struct plan *plan)
+static int sync_all_vips(struct dataplane *dataplane, const struct plan *plan)
 {
 	int err;
 
 	if (dataplane->vips_synced == plan->vip_generation)
 		return 0;
-	err = sync_vips(maps, plan);
-	err = sync_prefixes(maps, plan) ?: err;
+	err = sync_vips(&dataplane->maps, plan, VIPS_ALL);
+	err = sync_prefixes(&dataplane->maps, plan, VIPS_ALL) ?: err;
 	dataplane->vips_synced = err ? 0 : plan->vip_generation;
+	return err;
+}
+
+/*
+ * Loads the program anew and lets it take over. The VIPs are there before: it may
+ * not look any more for those that they replace. Unless the slots grew: VIPs may
+ * lead beyond those that the former program has.
+ */
+static int sync_anew(struct dataplane *dataplane, const struct plan *plan, const struct settings *settings,
+		     bool *changed)
+{
+	__u32 capacity = dataplane->maps.slot_capacity;
+	struct program program;
+	struct maps maps;
+	int err = load_anew(dataplane, settings, &program, &maps);
+
+	if (err)
+		return err;
+	synced_free(&dataplane->synced);
+	dataplane->vips_synced = 0;
+	*changed = sync_tables(&maps, plan, &dataplane->synced);
+	if (!capacity || capacity == maps.slot_capacity)
+		err = sync_vips(&maps, plan, VIPS_ADD) ?: sync_prefixes(&maps, plan, VIPS_ADD);
+	if (!err)
+		return take_program(dataplane, &program, &maps);
+	program_close(&program);
+	maps_close(&maps);
 	return err;
 }
 
 int dataplane_sync(struct dataplane *dataplane, const struct plan *plan)
 {
 	struct settings settings = wanted_settings(dataplane, plan);
-	struct program program;
-	struct maps maps;
-	bool first = dataplane->maps.fd[MAP_slots] < 0, changed;
-	int err;
+	bool changed = false;
+	int err = 0;
 
 	if (dataplane->program.fd >= 0 && memcmp(&dataplane->program.settings, &settings, sizeof(settings)) == 0) {
+		struct attach_source source = attach_source(dataplane);
+
+		/* where a crash or a refusal came between, the former program still runs */
+		attachments_update(&dataplane->attachments, &source);
 		changed = sync_tables(&dataplane->maps, plan, &dataplane->synced);
 	} else {
-		err = load_anew(dataplane, &settings, &program, &maps);
-		if (err)
-			return err;
-		synced_free(&dataplane->synced);
-		changed = sync_tables(&maps, plan, &dataplane->synced);
-		dataplane->vips_synced = 0;
-		if (first)
-			err = sync_all_vips(dataplane, &maps, plan); /* full before anything runs over these maps */
-		err = err ?: take_program(dataplane, &program, &maps);
-		if (err)
-			return err;
+		err = sync_anew(dataplane, plan, &settings, &changed);
 	}
-	err = sync_all_vips(dataplane, &dataplane->maps, plan);
-	sync_clear(&dataplane->maps, plan, &dataplane->synced, changed);
+	err = err ?: sync_all_vips(dataplane, plan);
+	if (err)
+		synced_free(&dataplane->synced); /* the next sync has to clear what VIPs that are still there lead to */
+	else
+		sync_clear(&dataplane->maps, plan, &dataplane->synced, changed);
 	return err;
 }
 

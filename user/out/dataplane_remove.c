@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Taking the dataplane out of the kernel, with an agent or without one. */
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "lib/log.h"
 #include "out/attach.h"
 #include "out/dataplane.h"
 #include "out/pins.h"
-
-static int remove_pin(const char *path, const char *name, void *argument)
-{
-	(void)name;
-	(void)argument;
-	if (unlink(path))
-		log_warning("%s: %s", path, strerror(errno));
-	return 0;
-}
 
 /* Removes the program's pin, the maps' and the folders, where nobody else put anything into them. */
 static void remove_pins(const char *folder)
@@ -27,13 +16,10 @@ static void remove_pins(const char *folder)
 
 	for (int i = 0; i < MAP_COUNT; i++) {
 		pins_path(path, folder, PINS_MAPS, map_name((enum map)i));
-		if (unlink(path) && errno != ENOENT)
-			log_warning("%s: %s", path, strerror(errno));
+		pins_remove(path);
 	}
 	pins_path(path, folder, NULL, "prog");
-	unlink(path);
-	pins_each(folder, PINS_LINKS, remove_pin, NULL);
-	pins_each(folder, PINS_SHARED, remove_pin, NULL);
+	pins_remove(path);
 	for (size_t i = 0; i < sizeof(subs) / sizeof(subs[0]); i++) {
 		pins_path(path, folder, NULL, subs[i]);
 		rmdir(path);

@@ -65,7 +65,7 @@ __u32 map_id(const struct maps *maps, enum map map)
 static bool size_fits(const struct maps *maps, const struct bpf_map *wanted, enum map map, __u32 max_entries)
 {
 	if (map == MAP_slots) /* grows */
-		return true;
+		return max_entries <= SLUICE_MAX_SLOTS;
 	return max_entries == (map == MAP_counts ? maps->cpus : bpf_map__max_entries(wanted));
 }
 

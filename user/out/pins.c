@@ -112,10 +112,10 @@ int pins_open(const char *folder)
 
 int pins_replace(int fd, const char *path)
 {
-	char fresh[PIN_PATH_MAX + 8];
+	char fresh[PIN_PATH_MAX + sizeof(PINS_FRESH)];
 	int err;
 
-	snprintf(fresh, sizeof(fresh), "%s_new", path);
+	snprintf(fresh, sizeof(fresh), "%s" PINS_FRESH, path);
 	unlink(fresh); /* left by a crash */
 	err = bpf_obj_pin(fd, fresh);
 	if (!err && rename(fresh, path)) {
@@ -125,6 +125,18 @@ int pins_replace(int fd, const char *path)
 	if (err)
 		log_error("pinning %s: %s", path, strerror(-err));
 	return err;
+}
+
+int pins_remove(const char *path)
+{
+	char fresh[PIN_PATH_MAX + sizeof(PINS_FRESH)];
+
+	snprintf(fresh, sizeof(fresh), "%s" PINS_FRESH, path);
+	unlink(fresh);
+	if (!unlink(path) || errno == ENOENT)
+		return 0;
+	log_warning("%s: %s", path, strerror(errno));
+	return -errno;
 }
 
 static void replace_all(char *text, char from, char to)

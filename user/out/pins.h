@@ -12,6 +12,9 @@
 #define PINS_LINKS  "links"  /* bpf_links, by interface */
 #define PINS_SHARED "shared" /* programs in libxdp's dispatchers, by interface */
 
+/* A pin's name ends so until it takes its place; no interface has a space in its name. */
+#define PINS_FRESH " new"
+
 /*
  * Makes the folder and its subfolders and takes its lock, which ends with the
  * process. Mounts a bpffs on /sys/fs/bpf if the folder lies there and nothing is
@@ -28,6 +31,9 @@ int pins_path(char path[PIN_PATH_MAX], const char *folder, const char *sub, cons
 
 /* Pins the object under a path that may be taken: the new pin replaces the old one atomically. */
 int pins_replace(int fd, const char *path);
+
+/* Removes a pin, and what pins_replace() left of it if a crash came between. One that is missing is no error. */
+int pins_remove(const char *path);
 
 /* A bpffs allows no dot in a name, an interface no colon: eth0.10 is pinned as eth0:10. */
 void pins_from_interface(char name[IFNAMSIZ], const char *interface);

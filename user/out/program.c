@@ -130,7 +130,8 @@ static int find_map(int fd, __u32 wanted, struct bpf_map_info *found)
 	return err ? err : -EINVAL;
 }
 
-int program_settings(int fd, struct settings *settings)
+/* Reads the settings that a program of ours was loaded with. -EINVAL if it is none. */
+static int program_settings(int fd, struct settings *settings)
 {
 	struct bpf_map_info info;
 	__u8 value[4096];
@@ -150,16 +151,22 @@ int program_settings(int fd, struct settings *settings)
 
 int program_open_pinned(struct program *program, const char *path, const struct maps *maps)
 {
-	struct bpf_map_info info;
-	int map, err;
+	int err = 0;
 
 	program->fd = bpf_obj_get(path);
 	if (program->fd < 0)
 		return -errno;
-	map = find_map(program->fd, map_id(maps, MAP_slots), &info);
-	if (map >= 0)
-		close(map);
-	err = map < 0 ? -EINVAL : program_id(program->fd, &program->id);
+	/* a crash while pins were replaced leaves maps of two generations */
+	for (int i = 0; i < MAP_COUNT && !err; i++) {
+		struct bpf_map_info info;
+		int map = find_map(program->fd, map_id(maps, (enum map)i), &info);
+
+		if (map >= 0)
+			close(map);
+		err = map < 0 ? -EINVAL : 0;
+	}
+	if (!err)
+		err = program_id(program->fd, &program->id);
 	if (!err)
 		err = program_settings(program->fd, &program->settings);
 	if (err)

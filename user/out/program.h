@@ -40,7 +40,4 @@ int program_load(struct program *program, struct maps *maps, const struct settin
  */
 int program_open_pinned(struct program *program, const char *path, const struct maps *maps);
 
-/* Reads the settings that a program of ours was loaded with. -EINVAL if it is none. */
-int program_settings(int fd, struct settings *settings);
-
 #endif

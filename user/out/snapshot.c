@@ -2,14 +2,14 @@
 #include "out/snapshot.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "lib/file.h"
 #include "lib/log.h"
 #include "lib/memory.h"
 
@@ -38,50 +38,6 @@ int snapshot_folder(const char *folder)
 	return err;
 }
 
-static int write_synced(const char *path, const json_t *content)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (json_dumpfd(content, fd, JSON_COMPACT | JSON_SORT_KEYS) || fsync(fd))
-		err = errno ? -errno : -EIO;
-	if (close(fd) && !err)
-		err = -errno;
-	return err;
-}
-
-static int sync_folder(const char *folder)
-{
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd))
-		err = -errno;
-	close(fd);
-	return err;
-}
-
-int snapshot_write(const char *folder, const json_t *content)
-{
-	char *path = memory_format("%s/" SNAPSHOT_FILE, folder);
-	char *fresh = memory_format("%s.new", path);
-	int err = write_synced(fresh, content);
-
-	if (!err && rename(fresh, path))
-		err = -errno;
-	if (err)
-		unlink(fresh);
-	else
-		err = sync_folder(folder);
-	if (err)
-		log_error("%s: %s", path, strerror(-err));
-	free(fresh);
-	free(path);
-	return err;
-}
-
 json_t *snapshot_read(const char *folder, char **why)
 {
 	char *path = memory_format("%s/" SNAPSHOT_FILE, folder);
@@ -100,4 +56,32 @@ json_t *snapshot_read(const char *folder, char **why)
 	}
 	free(path);
 	return content;
+}
+
+/* Nothing to write: a disk that is full or read-only then neither stops a start nor a reload. */
+static bool is_on_disk(const char *folder, const json_t *content)
+{
+	char *why;
+	json_t *present = snapshot_read(folder, &why);
+	bool same = json_equal(present, content);
+
+	free(why);
+	json_decref(present);
+	return same;
+}
+
+int snapshot_write(const char *folder, const json_t *content)
+{
+	if (is_on_disk(folder, content))
+		return 0;
+
+	char *path = memory_format("%s/" SNAPSHOT_FILE, folder);
+	char *text = json_dumps(content, JSON_COMPACT | JSON_SORT_KEYS);
+	int err = text ? file_replace(path, text, strlen(text)) : -ENOMEM;
+
+	if (err)
+		log_error("%s: %s", path, strerror(-err));
+	free(text);
+	free(path);
+	return err;
 }

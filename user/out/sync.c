@@ -21,15 +21,23 @@ static __u64 slot_word(const struct slot *slot)
 	return __atomic_load_n((const __u64 *)slot, __ATOMIC_RELAXED);
 }
 
-/* A changed MAC is one word. When more changes, a packet may meet a mixed header for some nanoseconds. */
+/*
+ * A changed MAC is one word. When more changes, a packet may meet a mixed header for
+ * some nanoseconds; but none where there was or will be no next hop: the first word,
+ * which says so, is written last, or first.
+ */
 static void backend_store(struct backend *backend, const struct backend *value)
 {
+	const size_t words = sizeof(*value) / sizeof(__u64);
 	const __u64 *from = (const __u64 *)value;
 	__u64 *to = (__u64 *)backend;
 
-	for (size_t i = 0; i < sizeof(*value) / sizeof(*to); i++)
-		if (to[i] != from[i])
-			__atomic_store_n(&to[i], from[i], __ATOMIC_RELEASE);
+	for (size_t i = 0; i < words; i++) {
+		size_t word = value->encap == ENCAP_NONE ? i : words - 1 - i;
+
+		if (to[word] != from[word])
+			__atomic_store_n(&to[word], from[word], __ATOMIC_RELEASE);
+	}
 }
 
 static void sync_backends(const struct maps *maps, const struct plan *plan, bool clear)

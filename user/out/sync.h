@@ -4,7 +4,7 @@
  * nothing that is already right. The order keeps every packet whole:
  *
  *   1. sync_tables   headers of backends, then the slots that name them
- *   2. (the caller replaces the program, if it must)
+ *   2. (if the caller replaces the program: the VIPs that are new or changed, then the program)
  *   3. sync_vips, sync_prefixes   VIPs that are new or changed, then those that are gone go
  *   4. sync_clear    headers and slots that nothing leads to any more
  */
@@ -26,8 +26,14 @@ struct synced {
 
 /* Returns whether any table changed, came or went. */
 bool sync_tables(const struct maps *maps, const struct plan *plan, struct synced **synced);
-int sync_vips(const struct maps *maps, const struct plan *plan); /* exact addresses */
-int sync_prefixes(const struct maps *maps, const struct plan *plan);
+
+/* VIPS_ADD writes what is new or changed, as far as there is room, and removes nothing. */
+enum vips { VIPS_ALL, VIPS_ADD };
+
+int sync_vips(const struct maps *maps, const struct plan *plan, enum vips what); /* exact addresses */
+int sync_prefixes(const struct maps *maps, const struct plan *plan, enum vips what);
+
+/* Only after all of that succeeded: the VIPs that are there are the plan's. */
 void sync_clear(const struct maps *maps, const struct plan *plan, struct synced **synced, bool tables_changed);
 
 /* Forgets what the maps hold. */

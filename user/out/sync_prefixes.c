@@ -109,7 +109,7 @@ static int remove_others(int fd, const struct entry *entries, size_t count, cons
 	return err;
 }
 
-static int sync_prefix_map(int fd, struct entry *entries, size_t count)
+static int sync_prefix_map(int fd, struct entry *entries, size_t count, enum vips what)
 {
 	size_t present_count;
 	struct entry *present = read_entries(fd, &present_count);
@@ -117,14 +117,18 @@ static int sync_prefix_map(int fd, struct entry *entries, size_t count)
 
 	qsort(entries, count, sizeof(*entries), entry_order);
 	unfit = write_entries(fd, entries, count, present, present_count);
-	err = unfit < 0 ? unfit : remove_others(fd, entries, count, present, present_count);
+	err = unfit < 0 ? unfit : 0;
+	if (!err && what == VIPS_ADD)
+		unfit = 0;
+	else if (!err)
+		err = remove_others(fd, entries, count, present, present_count);
 	if (!err && unfit) /* a nearly full map in which everything changed: now there is room */
 		unfit = write_entries(fd, entries, count, present, present_count);
 	free(present);
 	return err ?: unfit > 0 ? -ENOSPC : unfit;
 }
 
-static int sync_family(const struct maps *maps, const struct plan *plan, enum map map, __u32 family)
+static int sync_family(const struct maps *maps, const struct plan *plan, enum map map, __u32 family, enum vips what)
 {
 	struct entry *entries = memory_new(plan->vip_count, sizeof(*entries));
 	size_t count = 0;
@@ -133,17 +137,17 @@ static int sync_family(const struct maps *maps, const struct plan *plan, enum ma
 	for (size_t i = 0; i < plan->vip_count; i++)
 		if (!plan_vip_is_exact(&plan->vips[i]) && plan->vips[i].address.address.family == family)
 			prefix_entry(&plan->vips[i], &entries[count++]);
-	err = sync_prefix_map(maps->fd[map], entries, count);
+	err = sync_prefix_map(maps->fd[map], entries, count, what);
 	if (err)
 		log_error("map %s: %s", map_name(map), strerror(-err));
 	free(entries);
 	return err;
 }
 
-int sync_prefixes(const struct maps *maps, const struct plan *plan)
+int sync_prefixes(const struct maps *maps, const struct plan *plan, enum vips what)
 {
-	int err4 = sync_family(maps, plan, MAP_prefixes4, AF_INET);
-	int err6 = sync_family(maps, plan, MAP_prefixes6, AF_INET6);
+	int err4 = sync_family(maps, plan, MAP_prefixes4, AF_INET, what);
+	int err6 = sync_family(maps, plan, MAP_prefixes6, AF_INET6, what);
 
 	return err4 ?: err6;
 }

@@ -46,7 +46,7 @@ static void remove_others(struct vip_bucket *table, const struct vip_entry *entr
 	}
 }
 
-int sync_vips(const struct maps *maps, const struct plan *plan)
+int sync_vips(const struct maps *maps, const struct plan *plan, enum vips what)
 {
 	struct vip_entry *entries = memory_new(plan->vip_count, sizeof(*entries));
 	size_t count = 0, unfit;
@@ -61,9 +61,10 @@ int sync_vips(const struct maps *maps, const struct plan *plan)
 	}
 	qsort(entries, count, sizeof(*entries), key_order);
 	unfit = write_entries(maps->vips, entries, count);
-	remove_others(maps->vips, entries, count);
+	if (what == VIPS_ALL)
+		remove_others(maps->vips, entries, count);
 	if (unfit) /* everything may have changed: now there is more room */
-		unfit = write_entries(maps->vips, entries, count);
+		unfit = what == VIPS_ALL ? write_entries(maps->vips, entries, count) : 0;
 	if (unfit)
 		log_error("the VIP table has no room for %zu of %zu entries: use other addresses or fewer ports", unfit,
 			  count);

@@ -13,17 +13,21 @@ struct rtnetlink;
 
 /* 0 or a negative errno. */
 int rtnetlink_open(struct rtnetlink **out);
+
+/* NULL is fine. */
 void rtnetlink_close(struct rtnetlink *rtnetlink);
 
 /* One message of a dump. */
 typedef void (*rtnetlink_message_fn)(void *argument, const struct nlmsghdr *message);
 
 /*
- * Asks for all objects (type: RTM_GETLINK, RTM_GETNEIGH) and hands each to `each`.
- * 0 or a negative errno; -EINTR: objects changed meanwhile, and the whole is to be
- * asked again.
+ * Asks for all objects of a message type (RTM_GETLINK, ...) and hands each to `each`.
+ * `header` is the type's own (struct ifinfomsg, ...) and is copied; the kernel logs
+ * a complaint at any other length. 0 or a negative errno; -EINTR: objects changed
+ * meanwhile, and the whole is to be asked again.
  */
-int rtnetlink_dump(struct rtnetlink *rtnetlink, __u16 type, rtnetlink_message_fn each, void *argument);
+int rtnetlink_dump(struct rtnetlink *rtnetlink, __u16 type, const void *header, size_t header_size,
+		   rtnetlink_message_fn each, void *argument);
 
 /*
  * Builds request i in a zeroed buffer, where the header has its length and

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include "in/rtnetlink.h"
+#include "lib/rtnetlink.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <linux/rtnetlink.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,14 +27,15 @@ struct rtnetlink {
 
 int rtnetlink_open(struct rtnetlink **out)
 {
-	/* answers are there when send() returns: the limit only keeps the agent alive should the kernel lose one */
+	/* answers are there when send() returns: the limit only keeps the process alive should the kernel lose one */
 	struct timeval limit = {.tv_sec = 2};
-	int size = RECEIVE_BUFFER, error;
+	int size = RECEIVE_BUFFER;
 	struct rtnetlink *rtnetlink = memory_new(1, sizeof(*rtnetlink));
 
 	rtnetlink->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!rtnetlink->socket || mnl_socket_bind(rtnetlink->socket, 0, MNL_SOCKET_AUTOPID)) {
-		error = -errno;
+		int error = -errno;
+
 		rtnetlink_close(rtnetlink);
 		return error;
 	}
@@ -101,7 +101,8 @@ static int read_dump(struct rtnetlink *rtnetlink, int length, bool *interrupted,
 	return 0;
 }
 
-int rtnetlink_dump(struct rtnetlink *rtnetlink, __u16 type, rtnetlink_message_fn each, void *argument)
+int rtnetlink_dump(struct rtnetlink *rtnetlink, __u16 type, const void *header, size_t header_size,
+		   rtnetlink_message_fn each, void *argument)
 {
 	struct nlmsghdr *request = mnl_nlmsg_put_header(rtnetlink->batch);
 	bool interrupted = false;
@@ -110,8 +111,7 @@ int rtnetlink_dump(struct rtnetlink *rtnetlink, __u16 type, rtnetlink_message_fn
 	request->nlmsg_type = type;
 	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	request->nlmsg_seq = ++rtnetlink->sequence;
-	/* zeroed, which is AF_UNSPEC; the kernel logs a complaint at any other length */
-	mnl_nlmsg_put_extra_header(request, type == RTM_GETNEIGH ? sizeof(struct ndmsg) : sizeof(struct ifinfomsg));
+	memcpy(mnl_nlmsg_put_extra_header(request, header_size), header, header_size);
 	status = send_all(rtnetlink, request, request->nlmsg_len);
 	while (!status) {
 		ssize_t length = receive(rtnetlink);

@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Indices and ranges last as long as their names, over reloads and restarts, and no stranger gets one too soon. */
+#include "unit/sample.h"
+
+#include <errno.h>
+
+#include "abi.h"
+#include "model/ids.h"
+
+/* A configuration of `services` services and one pool of `backends` backends, the first of them number `from`. */
+static struct config *numbered(unsigned int from, size_t services, size_t backends)
+{
+	struct config *config = sample_config(1, services);
+	struct config_pool *pool = sample_pool(config, "pool", 7, backends);
+
+	for (unsigned int i = 0; i < backends; i++)
+		sample_backend(pool, sample_name(config, "b%06u", from + i), sample_host(i));
+	for (unsigned int i = 0; i < services; i++)
+		sample_service(config, sample_name(config, "s%06u", from + i), 0, 0, 0);
+	return config;
+}
+
+/* Assigns and frees the configuration. */
+static void assign(struct ids *ids, struct config *config)
+{
+	assert_int_equal(ids_assign(ids, config), 0);
+	config_free(config);
+}
+
+struct reported {
+	unsigned int services[SLUICE_MAX_SERVICES], backends[SLUICE_MAX_BACKENDS + 1];
+	unsigned int count;
+};
+
+static void report_service(void *argument, __u32 index)
+{
+	struct reported *reported = argument;
+
+	assert_in_range(index, 0, SLUICE_MAX_SERVICES - 1);
+	reported->services[index]++;
+	reported->count++;
+}
+
+static void report_backend(void *argument, __u32 index)
+{
+	struct reported *reported = argument;
+
+	assert_in_range(index, 1, SLUICE_MAX_BACKENDS);
+	reported->backends[index]++;
+	reported->count++;
+}
+
+static unsigned int report(const struct ids *ids, struct reported *reported)
+{
+	memset(reported, 0, sizeof(*reported));
+	ids_each_new(ids, report_service, report_backend, reported);
+	return reported->count;
+}
+
+static void test_reload_keeps_assignments(void **unused)
+{
+	struct ids *ids = ids_new();
+	struct config *config = sample_config(3, 3);
+	struct config_pool *pool = sample_pool(config, "m", 13, 2);
+	__u16 service, one, two;
+
+	(void)unused;
+	sample_backend(pool, "one", sample_host(1));
+	sample_backend(pool, "two", sample_host(2));
+	sample_service(config, "m", 0, 0, 0);
+	assign(ids, config);
+	service = ids_service(ids, "m");
+	one = ids_backend(ids, "m", "one");
+	two = ids_backend(ids, "m", "two");
+	assert_int_not_equal(one, two);
+
+	/* names before, between and after the former ones; a backend of the same name in another pool is another one */
+	config = sample_config(3, 3);
+	pool = sample_pool(config, "a", 7, 1);
+	sample_backend(pool, "one", sample_host(1));
+	pool = sample_pool(config, "m", 13, 4);
+	sample_backend(pool, "a", sample_host(3));
+	sample_backend(pool, "one", sample_host(9));
+	sample_backend(pool, "p", sample_host(4));
+	sample_backend(pool, "two", sample_host(2))->weight = 0;
+	sample_pool(config, "z", 5, 0);
+	sample_service(config, "a", 0, 0, 0);
+	sample_service(config, "m", 2, 0, 0);
+	sample_service(config, "z", 0, 0, 0);
+	assign(ids, config);
+	assert_int_equal(ids_service(ids, "m"), service);
+	assert_int_equal(ids_backend(ids, "m", "one"), one);
+	assert_int_equal(ids_backend(ids, "m", "two"), two);
+	assert_int_equal(ids_pool_first(ids, "m"), 0);
+	assert_int_not_equal(ids_backend(ids, "a", "one"), one);
+	assert_int_equal(ids_slots_used(ids), 13 + 7 + 5);
+	ids_free(ids);
+}
+
+static void test_new_ones_are_reported_once(void **unused)
+{
+	struct reported *reported = calloc(1, sizeof(*reported));
+	struct ids *ids = ids_new();
+
+	(void)unused;
+	assert_int_equal(report(ids, reported), 0);
+	assign(ids, numbered(0, 2, 3));
+	assert_int_equal(report(ids, reported), 5);
+	for (unsigned int i = 0; i < 2; i++) {
+		char name[16];
+
+		sprintf(name, "s%06u", i);
+		assert_int_equal(reported->services[ids_service(ids, name)], 1);
+	}
+	assign(ids, numbered(0, 2, 3));
+	assert_int_equal(report(ids, reported), 0);
+	assign(ids, numbered(1, 2, 3));
+	assert_int_equal(report(ids, reported), 2);
+	assert_int_equal(reported->services[ids_service(ids, "s000002")], 1);
+	assert_int_equal(reported->backends[ids_backend(ids, "pool", "b000003")], 1);
+	/* who comes back finds that others may have had its counters */
+	assign(ids, numbered(0, 2, 3));
+	assert_int_equal(report(ids, reported), 2);
+	assert_int_equal(reported->services[ids_service(ids, "s000000")], 1);
+	ids_free(ids);
+	free(reported);
+}
+
+static void test_freed_indices_are_taken_again_last(void **unused)
+{
+	struct ids *ids = ids_new();
+	__u16 service, backend;
+	unsigned int next = 1;
+
+	(void)unused;
+	assign(ids, numbered(0, 1, 1));
+	service = ids_service(ids, "s000000");
+	backend = ids_backend(ids, "pool", "b000000");
+	for (unsigned int used = 1; used + 63 <= SLUICE_MAX_SERVICES; used += 63, next += 63) {
+		assign(ids, numbered(next, 63, 63));
+		for (unsigned int i = 0; i < 63; i++) {
+			char name[16];
+
+			sprintf(name, "s%06u", next + i);
+			assert_int_not_equal(ids_service(ids, name), service);
+			name[0] = 'b';
+			assert_int_not_equal(ids_backend(ids, "pool", name), backend);
+		}
+	}
+	ids_free(ids);
+}
+
+/* A packet that is under way with a slot's old contents would meet the stranger. */
+static void test_nobody_gets_what_is_freed_this_moment(void **unused)
+{
+	struct ids *ids = ids_new();
+	struct config *config;
+	__u16 first;
+
+	(void)unused;
+	assign(ids, numbered(0, SLUICE_MAX_SERVICES, 0)); /* now index 0's turn would be next */
+	first = ids_service(ids, "s000000");
+	config = numbered(0, SLUICE_MAX_SERVICES, 0);
+	config->service_count--; /* the last one leaves its index */
+	assign(ids, config);
+
+	config = numbered(1, SLUICE_MAX_SERVICES, 0);
+	config->services[SLUICE_MAX_SERVICES - 2].name = "t"; /* in place of the last one */
+	config->service_count--;
+	assign(ids, config);
+	assert_int_not_equal(ids_service(ids, "t"), first);
+
+	/* unless there is no other: it goes round */
+	config = numbered(2, SLUICE_MAX_SERVICES, 0);
+	config->service_count--;
+	config->services[SLUICE_MAX_SERVICES - 2].name = "u";
+	config->services[SLUICE_MAX_SERVICES - 3].name = "t";
+	assign(ids, config);
+	ids_free(ids);
+}
+
+static void assert_all_different(const struct ids *ids, unsigned int from, size_t services, size_t backends)
+{
+	__u8 *seen = calloc(SLUICE_MAX_BACKENDS + 1, 1);
+	char name[16];
+
+	for (unsigned int i = 0; i < services; i++) {
+		sprintf(name, "s%06u", from + i);
+		assert_in_range(ids_service(ids, name), 0, SLUICE_MAX_SERVICES - 1);
+		assert_int_equal(seen[ids_service(ids, name)]++, 0);
+	}
+	memset(seen, 0, SLUICE_MAX_BACKENDS + 1);
+	for (unsigned int i = 0; i < backends; i++) {
+		sprintf(name, "b%06u", from + i);
+		assert_in_range(ids_backend(ids, "pool", name), 1, SLUICE_MAX_BACKENDS);
+		assert_int_equal(seen[ids_backend(ids, "pool", name)]++, 0);
+	}
+	free(seen);
+}
+
+static void test_all_indices_can_be_used(void **unused)
+{
+	struct ids *ids = ids_new();
+
+	(void)unused;
+	assign(ids, numbered(0, SLUICE_MAX_SERVICES, SLUICE_MAX_BACKENDS));
+	assert_all_different(ids, 0, SLUICE_MAX_SERVICES, SLUICE_MAX_BACKENDS);
+	/* all but some replaced, all replaced, and all at once after none */
+	assign(ids, numbered(SLUICE_MAX_SERVICES - 10, SLUICE_MAX_SERVICES, SLUICE_MAX_BACKENDS));
+	assert_all_different(ids, SLUICE_MAX_SERVICES - 10, SLUICE_MAX_SERVICES, SLUICE_MAX_BACKENDS);
+	assign(ids, numbered(100000, SLUICE_MAX_SERVICES, SLUICE_MAX_BACKENDS));
+	assert_all_different(ids, 100000, SLUICE_MAX_SERVICES, SLUICE_MAX_BACKENDS);
+	assign(ids, numbered(0, 0, 0));
+	assign(ids, numbered(0, SLUICE_MAX_SERVICES, SLUICE_MAX_BACKENDS));
+	assert_all_different(ids, 0, SLUICE_MAX_SERVICES, SLUICE_MAX_BACKENDS);
+	ids_free(ids);
+}
+
+/* Pools and their ranges, as the test expects them. */
+#define POOLS 12
+
+struct layout {
+	__u32 first[POOLS], size[POOLS]; /* size 0: no such pool */
+};
+
+static struct config *layout_config(const struct layout *layout)
+{
+	struct config *config = sample_config(POOLS, 0);
+
+	for (unsigned int i = 0; i < POOLS; i++)
+		if (layout->size[i])
+			sample_pool(config, sample_name(config, "p%02u", i), layout->size[i], 0);
+	return config;
+}
+
+static bool is_free(const struct layout *layout, __u64 first, __u32 size)
+{
+	for (unsigned int i = 0; i < POOLS; i++)
+		if (layout->size[i] && first < (__u64)layout->first[i] + layout->size[i] &&
+		    layout->first[i] < first + size)
+			return false;
+	return first + size <= SLUICE_MAX_SLOTS;
+}
+
+/* The lowest place that is free in both; a place right after a range or at 0 is the lowest. */
+static bool lowest_place(const struct layout *old, const struct layout *new, __u32 size, __u32 *first)
+{
+	bool found = false;
+
+	for (unsigned int i = 0; i < 1 + 2 * POOLS; i++) {
+		const struct layout *layout = i <= POOLS ? old : new;
+		unsigned int pool = (i - 1) % POOLS;
+		__u64 at = i ? (__u64)layout->first[pool] + layout->size[pool] : 0;
+
+		if ((i && !layout->size[pool]) || !is_free(old, at, size) || !is_free(new, at, size))
+			continue;
+		if (!found || at < *first)
+			*first = (__u32)at;
+		found = true;
+	}
+	return found;
+}
+
+/* Fills in where the pools' ranges should be; false if there is no room. */
+static bool expect_layout(const struct layout *old, struct layout *new)
+{
+	struct layout placed = {0};
+
+	for (unsigned int i = 0; i < POOLS; i++) {
+		if (!new->size[i] || new->size[i] != old->size[i])
+			continue;
+		placed.first[i] = old->first[i];
+		placed.size[i] = old->size[i];
+	}
+	for (unsigned int i = 0; i < POOLS; i++) {
+		if (placed.size[i] || !new->size[i])
+			continue;
+		if (!lowest_place(old, &placed, new->size[i], &placed.first[i]))
+			return false;
+		placed.size[i] = new->size[i];
+	}
+	*new = placed;
+	return true;
+}
+
+static void assert_layout(const struct ids *ids, const struct layout *layout)
+{
+	__u32 used = 0;
+
+	for (unsigned int i = 0; i < POOLS; i++) {
+		char name[16];
+
+		if (!layout->size[i])
+			continue;
+		sprintf(name, "p%02u", i);
+		assert_int_equal(ids_pool_first(ids, name), layout->first[i]);
+		used = layout->first[i] + layout->size[i] > used ? layout->first[i] + layout->size[i] : used;
+	}
+	assert_int_equal(ids_slots_used(ids), used);
+}
+
+/* Returns how often there was no room. */
+static unsigned int change_pools(__u64 seed, unsigned int steps, __u32 largest)
+{
+	struct ids *ids = ids_new();
+	struct layout now = {0};
+	unsigned int refused = 0;
+
+	for (unsigned int step = 0; step < steps; step++) {
+		struct layout next = now;
+		struct config *config;
+		bool fits;
+
+		for (__u32 changes = 1 + sample_random(&seed, 3); changes; changes--)
+			next.size[sample_random(&seed, POOLS)] =
+				sample_random(&seed, 3) ? 2 + sample_random(&seed, largest - 1) : 0;
+		config = layout_config(&next);
+		fits = expect_layout(&now, &next);
+		assert_int_equal(ids_assign(ids, config), fits ? 0 : -ENOSPC);
+		config_free(config);
+		if (fits)
+			now = next;
+		refused += !fits;
+		assert_layout(ids, &now);
+	}
+	ids_free(ids);
+	return refused;
+}
+
+static void test_ranges_meet_neither_old_nor_new_ones(void **unused)
+{
+	(void)unused;
+	for (__u64 seed = 0; seed < 20; seed++)
+		assert_int_equal(change_pools(seed, 200, 50), 0);
+}
+
+static void test_ranges_at_the_limit(void **unused)
+{
+	unsigned int refused = 0;
+
+	(void)unused;
+	for (__u64 seed = 100; seed < 120; seed++)
+		refused += change_pools(seed, 200, 1U << 24);
+	assert_in_range(refused, 100, 20 * 200 - 100);
+}
+
+static void test_no_room_changes_nothing(void **unused)
+{
+	struct reported *reported = calloc(1, sizeof(*reported));
+	struct ids *ids = ids_new();
+	struct config *config;
+	json_t *before, *after;
+
+	(void)unused;
+	config = numbered(0, 3, 3);
+	config->pools[0].table_size = SLUICE_MAX_SLOTS;
+	assign(ids, config);
+	before = ids_save(ids);
+	assert_int_equal(ids_slots_used(ids), SLUICE_MAX_SLOTS);
+
+	config = numbered(5, 3, 3);
+	assert_int_equal(ids_assign(ids, config), -ENOSPC); /* the old range has all slots until it is gone */
+	config_free(config);
+	after = ids_save(ids);
+	assert_true(json_equal(before, after));
+	json_decref(after);
+	config = numbered(0, 3, 3);
+	config->pools[0].table_size = SLUICE_MAX_SLOTS;
+	assign(ids, config);
+	assert_int_equal(report(ids, reported), 0);
+	json_decref(before);
+	ids_free(ids);
+	free(reported);
+}
+
+static json_t *through_text(json_t *saved)
+{
+	char *text = json_dumps(saved, JSON_COMPACT | JSON_SORT_KEYS);
+	json_t *again = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+
+	assert_non_null(again);
+	free(text);
+	json_decref(saved);
+	return again;
+}
+
+static void assert_same(const struct ids *a, const struct ids *b)
+{
+	json_t *left = ids_save(a), *right = ids_save(b);
+
+	assert_true(json_equal(left, right));
+	json_decref(left);
+	json_decref(right);
+}
+
+static void test_restart_keeps_assignments(void **unused)
+{
+	struct reported *reported = calloc(1, sizeof(*reported));
+	struct ids *before = ids_new(), *after = ids_new();
+	json_t *saved;
+
+	(void)unused;
+	assign(before, numbered(0, 20, 50));
+	assign(before, numbered(10, 20, 50));
+	saved = through_text(ids_save(before));
+	assert_int_equal(ids_restore(after, saved), 0);
+	json_decref(saved);
+	assert_same(before, after);
+
+	assign(after, numbered(10, 20, 50));
+	assert_int_equal(report(after, reported), 0);
+	assert_same(before, after);
+	/* what comes next is what would have come without the restart */
+	assign(before, numbered(12, 20, 50));
+	assign(after, numbered(12, 20, 50));
+	assert_same(before, after);
+	assert_int_equal(report(after, reported), 4);
+	ids_free(before);
+	ids_free(after);
+	free(reported);
+}
+
+static void test_longest_names_survive_a_restart(void **unused)
+{
+	struct config *config = sample_config(1, 1);
+	struct ids *before = ids_new(), *after = ids_new();
+	char pool[CONFIG_NAME_MAX + 1] = {0}, name[CONFIG_NAME_MAX + 1] = {0};
+	json_t *saved;
+
+	(void)unused;
+	memset(pool, 'p', CONFIG_NAME_MAX);
+	memset(name, 'n', CONFIG_NAME_MAX);
+	sample_backend(sample_pool(config, pool, 7, 1), name, sample_host(1));
+	sample_service(config, name, 0, 0, 0);
+	assign(before, config);
+	saved = through_text(ids_save(before));
+	assert_int_equal(ids_restore(after, saved), 0);
+	json_decref(saved);
+	assert_int_equal(ids_backend(after, pool, name), ids_backend(before, pool, name));
+	assert_int_equal(ids_service(after, name), ids_service(before, name));
+	ids_free(before);
+	ids_free(after);
+}
+
+/* As after ids_new(), in every respect. */
+static void assert_unused(struct ids *ids)
+{
+	struct reported *reported = calloc(1, sizeof(*reported));
+	struct ids *fresh = ids_new();
+
+	assert_same(fresh, ids);
+	assign(ids, numbered(0, 3, 3));
+	assert_int_equal(report(ids, reported), 6);
+	assign(fresh, numbered(0, 3, 3));
+	assert_same(fresh, ids);
+	ids_free(fresh);
+	free(reported);
+}
+
+/* Takes the reference. */
+static void assert_refused(json_t *saved)
+{
+	struct ids *ids = ids_new();
+
+	if (ids_restore(ids, saved) != -EINVAL) {
+		char *text = json_dumps(saved, JSON_COMPACT | JSON_ENCODE_ANY);
+
+		fail_msg("not refused: %s", text);
+	}
+	assert_unused(ids);
+	json_decref(saved);
+	ids_free(ids);
+}
+
+static void assert_text_refused(const char *text)
+{
+	json_error_t error;
+	json_t *saved = json_loads(text, JSON_DECODE_ANY, &error);
+
+	if (!saved)
+		fail_msg("%s: %s", text, error.text);
+	assert_refused(saved);
+}
+
+/* What a value could be instead, objects too: `objects` says whether an empty one is right. */
+static void replace_by_all_types(const json_t *saved, const char *const path[2], bool objects)
+{
+	static const char *const others[] = {
+		"null", "true", "1.5", "\"1\"", "[]", "-1", "4294967297", "9223372036854775807", "{}"};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]) - objects; i++) {
+		json_t *copy = json_deep_copy(saved), *parent = copy;
+
+		if (path[1])
+			parent = json_object_get(copy, path[0]);
+		assert_int_equal(json_object_set_new(parent, path[1] ? path[1] : path[0],
+						     json_loads(others[i], JSON_DECODE_ANY, NULL)),
+				 0);
+		assert_refused(copy);
+	}
+}
+
+#define SAVED(services, backends, pools)                                                                               \
+	"{\"services\": {" services "}, \"backends\": {" backends "}, \"pools\": {" pools                              \
+	"}, \"next_service\": 9, \"next_backend\": 9}"
+
+static void test_damaged_snapshots_are_refused(void **unused)
+{
+	static const char *const keys[] = {"services", "backends", "pools", "next_service", "next_backend"};
+	static const char *const inner[][2] = {
+		{"services", "s000000"}, {"backends", "pool/b000001"}, {"pools", "pool"}};
+	struct ids *ids = ids_new();
+	json_t *saved;
+
+	(void)unused;
+	assign(ids, numbered(0, 2, 2));
+	saved = ids_save(ids);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		json_t *without = json_deep_copy(saved);
+
+		json_object_del(without, keys[i]);
+		assert_refused(without);
+		replace_by_all_types(saved, (const char *const[]){keys[i], NULL}, i < 3);
+	}
+	for (size_t i = 0; i < sizeof(inner) / sizeof(inner[0]); i++)
+		replace_by_all_types(saved, inner[i], false);
+	json_decref(saved);
+	ids_free(ids);
+
+	assert_text_refused("[]");
+	assert_text_refused("null");
+	assert_text_refused("{}");
+}
+
+static void test_impossible_snapshots_are_refused(void **unused)
+{
+	(void)unused;
+	assert_text_refused(SAVED("\"a\": 1, \"b\": 1", "", ""));
+	assert_text_refused(SAVED("\"a\": 4096", "", ""));
+	assert_text_refused(SAVED("", "\"p/a\": 0", ""));
+	assert_text_refused(SAVED("", "\"p/a\": 32768", ""));
+	assert_text_refused(SAVED("", "\"p/a\": 3, \"p/b\": 3", ""));
+	assert_text_refused(SAVED("", "", "\"p\": {\"first\": 0}"));
+	assert_text_refused(SAVED("", "", "\"p\": {\"size\": 7}"));
+	assert_text_refused(SAVED("", "", "\"p\": {\"first\": \"0\", \"size\": 7}"));
+	assert_text_refused(SAVED("", "", "\"p\": {\"first\": 0, \"size\": 0}"));
+	assert_text_refused(SAVED("", "", "\"p\": {\"first\": -1, \"size\": 7}"));
+	assert_text_refused(SAVED("", "", "\"p\": {\"first\": 0, \"size\": 7}, \"q\": {\"first\": 6, \"size\": 7}"));
+	assert_text_refused(SAVED("", "", "\"q\": {\"first\": 0, \"size\": 7}, \"p\": {\"first\": 0, \"size\": 1}"));
+	assert_text_refused(SAVED("", "", "\"p\": {\"first\": 4294967290, \"size\": 7}"));
+	assert_text_refused(SAVED("", "", "\"p\": {\"first\": 1, \"size\": 67109888}"));
+	/* a name too long for any configuration must not be cut to another one */
+	assert_text_refused(SAVED("", "",
+				  "\"ppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp\": "
+				  "{\"first\": 0, \"size\": 7}"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reload_keeps_assignments),
+		cmocka_unit_test(test_new_ones_are_reported_once),
+		cmocka_unit_test(test_freed_indices_are_taken_again_last),
+		cmocka_unit_test(test_nobody_gets_what_is_freed_this_moment),
+		cmocka_unit_test(test_all_indices_can_be_used),
+		cmocka_unit_test(test_ranges_meet_neither_old_nor_new_ones),
+		cmocka_unit_test(test_ranges_at_the_limit),
+		cmocka_unit_test(test_no_room_changes_nothing),
+		cmocka_unit_test(test_restart_keeps_assignments),
+		cmocka_unit_test(test_longest_names_survive_a_restart),
+		cmocka_unit_test(test_damaged_snapshots_are_refused),
+		cmocka_unit_test(test_impossible_snapshots_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The snapshot is the old one or the new one, never half of one, and says so if it cannot be read. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "out/snapshot.h"
+
+struct folder {
+	char path[64];
+	char file[80];
+};
+
+static int begin(void **state)
+{
+	struct folder *folder = calloc(1, sizeof(*folder));
+
+	strcpy(folder->path, "/tmp/sluice-test-XXXXXX");
+	if (!mkdtemp(folder->path))
+		return -1;
+	snprintf(folder->file, sizeof(folder->file), "%s/snapshot.json", folder->path);
+	*state = folder;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *walk)
+{
+	(void)info;
+	(void)type;
+	(void)walk;
+	return remove(path);
+}
+
+static int end(void **state)
+{
+	struct folder *folder = *state;
+	int err = nftw(folder->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+
+	free(folder);
+	return err;
+}
+
+/* That many entries, "." and ".." not counted. */
+static void assert_entries(const char *path, int expected)
+{
+	struct dirent **entries;
+	int count = scandir(path, &entries, NULL, NULL);
+
+	assert_int_equal(count, expected + 2);
+	while (count)
+		free(entries[--count]);
+	free(entries);
+}
+
+static json_t *content(int number)
+{
+	return json_pack("{si s{si} s[s s]}", "version", number, "ids", "web/one", 7, "list", "x", "\"\n\xc3\xa9");
+}
+
+static void write_content(const struct folder *folder, int number)
+{
+	json_t *written = content(number);
+
+	assert_int_equal(snapshot_write(folder->path, written), 0);
+	json_decref(written);
+}
+
+static void assert_content(const struct folder *folder, int number)
+{
+	json_t *expected = content(number);
+	char *why;
+	json_t *read = snapshot_read(folder->path, &why);
+
+	assert_null(why);
+	assert_non_null(read);
+	assert_true(json_equal(read, expected));
+	json_decref(read);
+	json_decref(expected);
+}
+
+static void test_round_trip(void **state)
+{
+	const struct folder *folder = *state;
+
+	write_content(folder, 1);
+	assert_content(folder, 1);
+	write_content(folder, 2);
+	assert_content(folder, 2);
+	assert_entries(folder->path, 1);
+}
+
+static void test_no_snapshot_is_no_error(void **state)
+{
+	const struct folder *folder = *state;
+	char *why = "";
+
+	assert_null(snapshot_read(folder->path, &why));
+	assert_null(why);
+	assert_null(snapshot_read("/nonexistent/folder", &why));
+	assert_null(why);
+}
+
+static void put_file(const char *path, const char *bytes, size_t size)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, size), size);
+	close(fd);
+}
+
+static void assert_unusable(const struct folder *folder)
+{
+	char *why;
+
+	assert_null(snapshot_read(folder->path, &why));
+	assert_non_null(why);
+	assert_ptr_equal(strstr(why, folder->file), why);
+	free(why);
+}
+
+static void test_a_file_cut_anywhere_cannot_be_used(void **state)
+{
+	const struct folder *folder = *state;
+	json_t *written = content(1);
+	char *text = json_dumps(written, JSON_COMPACT | JSON_SORT_KEYS);
+
+	for (size_t size = 0; size < strlen(text); size++) {
+		put_file(folder->file, text, size);
+		assert_unusable(folder);
+	}
+	put_file(folder->file, text, strlen(text));
+	assert_content(folder, 1);
+	free(text);
+	json_decref(written);
+}
+
+static void test_other_files_cannot_be_used(void **state)
+{
+	const struct folder *folder = *state;
+	static const char zeros[4096];
+
+	put_file(folder->file, zeros, sizeof(zeros)); /* as some file systems leave after a power cut */
+	assert_unusable(folder);
+	put_file(folder->file, "{\"a\": 1, \"a\": 2}", 16);
+	assert_unusable(folder);
+	put_file(folder->file, "{} {}", 5);
+	assert_unusable(folder);
+	unlink(folder->file);
+	assert_int_equal(mkdir(folder->file, 0700), 0);
+	assert_unusable(folder);
+	rmdir(folder->file);
+	assert_int_equal(symlink("snapshot.json", folder->file), 0); /* a loop: there is something, but what? */
+	assert_unusable(folder);
+}
+
+static void test_remains_of_a_crash_do_no_harm(void **state)
+{
+	const struct folder *folder = *state;
+	char fresh[PATH_MAX];
+
+	write_content(folder, 1);
+	snprintf(fresh, sizeof(fresh), "%s.new", folder->file);
+	put_file(fresh, "{\"version\": 3, \"much\": \"longer than what will be written\"", 50);
+	assert_content(folder, 1);
+	write_content(folder, 2);
+	assert_content(folder, 2);
+	assert_entries(folder->path, 1);
+}
+
+/* As when the disk is full. */
+static void test_a_failed_write_leaves_the_former_one(void **state)
+{
+	const struct folder *folder = *state;
+	struct rlimit before, tiny;
+	json_t *next = content(2);
+	int err;
+
+	write_content(folder, 1);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	tiny = (struct rlimit){.rlim_cur = 10, .rlim_max = before.rlim_max};
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &tiny), 0);
+	err = snapshot_write(folder->path, next);
+	setrlimit(RLIMIT_FSIZE, &before);
+	signal(SIGXFSZ, SIG_DFL);
+	assert_true(err < 0);
+	assert_content(folder, 1);
+	assert_entries(folder->path, 1);
+	json_decref(next);
+}
+
+static void test_a_place_that_cannot_be_written(void **state)
+{
+	const struct folder *folder = *state;
+	json_t *written = content(1);
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/missing", folder->path);
+	assert_true(snapshot_write(path, written) < 0);
+	put_file(path, "", 0);
+	assert_true(snapshot_write(path, written) < 0);
+	unlink(path);
+	assert_int_equal(mkdir(folder->file, 0700), 0);
+	assert_true(snapshot_write(folder->path, written) < 0);
+	assert_entries(folder->path, 1);
+	json_decref(written);
+}
+
+static void test_what_is_there_is_not_written_again(void **state)
+{
+	const struct folder *folder = *state;
+	struct stat first, second, other;
+
+	write_content(folder, 1);
+	assert_int_equal(stat(folder->file, &first), 0);
+	write_content(folder, 1);
+	assert_int_equal(stat(folder->file, &second), 0);
+	assert_true(first.st_ino == second.st_ino);
+	write_content(folder, 2);
+	assert_int_equal(stat(folder->file, &other), 0);
+	assert_true(other.st_ino != first.st_ino);
+	assert_content(folder, 2);
+}
+
+static void test_the_folder_is_made_with_its_parents(void **state)
+{
+	const struct folder *folder = *state;
+	char path[PATH_MAX];
+	struct stat info;
+
+	assert_int_equal(snapshot_folder(folder->path), 0);
+	snprintf(path, sizeof(path), "%s/a/b//c/", folder->path);
+	assert_int_equal(snapshot_folder(path), 0);
+	assert_int_equal(stat(path, &info), 0);
+	assert_true(S_ISDIR(info.st_mode));
+	assert_int_equal(snapshot_folder(path), 0);
+}
+
+static void test_a_folder_that_cannot_be_made(void **state)
+{
+	const struct folder *folder = *state;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/file", folder->path);
+	put_file(path, "", 0);
+	assert_true(snapshot_folder(path) < 0);
+	strcat(path, "/below");
+	assert_true(snapshot_folder(path) < 0);
+	assert_true(snapshot_folder("/proc/nothing/here") < 0);
+	assert_true(snapshot_folder("") < 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+	const struct CMUnitTest tests[] = {
+		TEST(test_round_trip),
+		TEST(test_no_snapshot_is_no_error),
+		TEST(test_a_file_cut_anywhere_cannot_be_used),
+		TEST(test_other_files_cannot_be_used),
+		TEST(test_remains_of_a_crash_do_no_harm),
+		TEST(test_a_failed_write_leaves_the_former_one),
+		TEST(test_a_place_that_cannot_be_written),
+		TEST(test_what_is_there_is_not_written_again),
+		TEST(test_the_folder_is_made_with_its_parents),
+		TEST(test_a_folder_that_cannot_be_made),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
