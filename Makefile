@@ -148,6 +148,17 @@ cli: $(BUILD)/sluice ## run the CLI's tests alone
 net: all $(BUILD)/tests/pass.bpf.o ## run the network tests alone (as root)
 	BUILD=$(BUILD) $(PYTEST) tests/net
 
+# KERNELS="6.1" runs one of them alone. Another clang, too, for what verifiers make of its code.
+OTHER_CLANG := clang-19
+OTHER_BUILD := $(BUILD)/vm/$(OTHER_CLANG)
+
+.PHONY: test-vm
+test-vm: ## run packet and end-to-end tests on Debian's kernels, in QEMU
+	scripts/deps.sh vm
+	$(MAKE) all $(PACKET_TESTS) $(BUILD)/tests/pass.bpf.o $(BUILD)/tests/seen.bpf.o
+	$(MAKE) BUILD=$(OTHER_BUILD) CLANG=$(OTHER_CLANG) all $(PACKET_TESTS:$(BUILD)/%=$(OTHER_BUILD)/%)
+	BUILD=$(BUILD) tests/vm/run $(KERNELS)
+
 .PHONY: bench
 bench: need $(BUILD)/tests/bench/bench_packet ## measure ns a packet beside its floors, in one run (as root)
 	@mkdir -p $(BUILD)/bench

@@ -3,7 +3,7 @@
 #
 # Installs what is missing of the packages that Sluice needs (Debian 12 and later):
 #
-#     deps.sh [build|test|demo|all]      default: build
+#     deps.sh [build|test|demo|vm|all]      default: build
 #
 # A package is written PACKAGE or PACKAGE:COMMAND, where having the command is as good. Services that come with
 # a package (nginx) are neither started nor enabled.
@@ -15,14 +15,17 @@ build="clang llvm libbpf-dev libxdp-dev bpftool:bpftool libfyaml-dev libevent-de
 	libc6-dev linux-libc-dev iproute2:ip ethtool:ethtool procps:sysctl"
 demo="iproute2:ip ethtool:ethtool procps:sysctl util-linux:nsenter nginx-light:nginx wrk:wrk curl:curl"
 tests="libcmocka-dev python3-pytest python3-scapy iperf3:iperf3 tcpdump:tcpdump $demo"
+vm="qemu-system-x86:qemu-system-x86_64 busybox-static cpio:cpio kmod:depmod xz-utils:xz xdp-tools:xdp-loader curl:curl
+	util-linux:nsenter python3:python3 libcmocka-dev clang-19"
 
 case ${1:-build} in
 build) wanted=$build ;;
 test) wanted="$build $tests" ;;
 demo) wanted="$build $demo" ;;
-all) wanted="$build $tests $demo" ;;
+vm) wanted="$build $vm" ;;
+all) wanted="$build $tests $demo $vm" ;;
 *)
-	echo "usage: deps.sh [build|test|demo|all]" >&2
+	echo "usage: deps.sh [build|test|demo|vm|all]" >&2
 	exit 2
 	;;
 esac

@@ -14,18 +14,18 @@
 
 static void commit_event(evutil_socket_t fd, short what, void *argument)
 {
+	const struct timeval later = {.tv_sec = 1};
 	struct agent *agent = argument;
 
 	(void)fd;
 	(void)what;
 	if (!agent->dataplane)
 		return;
-	if (agent_commit(agent)) {
-		const struct timeval later = {.tv_sec = 1};
-
-		log_error("the kernel was not brought to the wanted state: trying again in a second");
-		evtimer_add(agent->retry, &later);
-	}
+	agent->behind = agent_commit(agent) != 0;
+	if (!agent->behind)
+		return;
+	log_error("the kernel was not brought to the wanted state: trying again in a second");
+	evtimer_add(agent->retry, &later);
 }
 
 /* Any number of facts in one turn of the loop make one commit. */
@@ -38,9 +38,14 @@ static void mark_dirty(void *argument)
 
 static void retry_event(evutil_socket_t fd, short what, void *argument)
 {
+	struct agent *agent = argument;
+
 	(void)fd;
 	(void)what;
-	mark_dirty(argument);
+	if (agent->behind)
+		mark_dirty(agent);
+	else if (agent->dataplane)
+		agent_attach(agent);
 }
 
 static void stop_event(evutil_socket_t fd, short what, void *argument)
@@ -143,6 +148,10 @@ static int start(struct agent *agent)
 		return err;
 	agent_restore(agent);
 	err = agent_assign(agent, agent->state.config);
+	if (err == -ENOSPC) { /* the last run's tables are in the way: start with new maps */
+		agent_forget(agent);
+		err = agent_assign(agent, agent->state.config);
+	}
 	err = err ?: netlink_open(&agent->netlink, agent->base, &agent->state.network, mark_dirty, agent);
 	err = err ?: agent_watch(agent);
 	if (err)

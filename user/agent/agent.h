@@ -40,7 +40,7 @@ struct agent {
 	struct event *commit; /* active when the state is dirty */
 	struct event *retry;  /* attaching to interfaces that refused */
 	struct event *signals[3];
-	int missing;	  /* interfaces without attachment */
+	bool behind;	  /* the last commit failed: the kernel is not what the state wants */
 	__u32 saved_maps; /* that the snapshot on disk speaks of */
 };
 
@@ -54,10 +54,19 @@ int agent_diff(struct agent *agent, json_t **reply);
 /* commit.c: brings the kernel to the state. Negative errno with the reason in the log. */
 int agent_commit(struct agent *agent);
 
-/* Gives indices to what the config names and writes them to the snapshot before any map holds them. */
+/* Attaches where that has not been possible yet; if some is left, it is tried again in a second. */
+void agent_attach(struct agent *agent);
+
+/*
+ * Gives indices to what the config names and writes them to the snapshot before any
+ * map holds them. 0, or -ENOSPC (see ids_assign()).
+ */
 int agent_assign(struct agent *agent, const struct config *config);
 
-/* Takes the indices of the last run back, or else lets go of the maps that they were for. */
+/* Lets go of all indices and of the maps that they are for: the next commit makes new ones. */
+void agent_forget(struct agent *agent);
+
+/* Takes the indices of the last run back, or else forgets them. */
 void agent_restore(struct agent *agent);
 
 /* Takes next hops' MACs from the running headers, where the kernel has forgotten them meanwhile. */

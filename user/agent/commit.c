@@ -23,9 +23,16 @@ static int save(struct agent *agent)
 	return err;
 }
 
-int agent_commit(struct agent *agent)
+void agent_attach(struct agent *agent)
 {
 	const struct timeval soon = {.tv_sec = 1};
+
+	if (dataplane_attach(agent->dataplane, agent->state.config, &agent->state.network))
+		evtimer_add(agent->retry, &soon);
+}
+
+int agent_commit(struct agent *agent)
+{
 	int err;
 
 	plan_make(agent->plan, &agent->state);
@@ -34,9 +41,7 @@ int agent_commit(struct agent *agent)
 		return err;
 	if (agent->saved_maps != dataplane_maps_id(agent->dataplane))
 		save(agent);
-	agent->missing = dataplane_attach(agent->dataplane, agent->state.config, &agent->state.network);
-	if (agent->missing)
-		evtimer_add(agent->retry, &soon);
+	agent_attach(agent);
 	return 0;
 }
 
@@ -60,7 +65,16 @@ int agent_assign(struct agent *agent, const struct config *config)
 		return err;
 	}
 	ids_each_new(agent->state.ids, clear_service, clear_backend, agent->dataplane);
-	return save(agent);
+	if (save(agent)) /* a full disk must not keep traffic from being balanced */
+		log_warning("going on without a snapshot: if sluiced restarts before it can be written, counters start anew");
+	return 0;
+}
+
+void agent_forget(struct agent *agent)
+{
+	ids_free(agent->state.ids);
+	agent->state.ids = ids_new();
+	dataplane_disown_maps(agent->dataplane);
 }
 
 static bool restore_from(struct agent *agent, const json_t *content)

@@ -76,8 +76,8 @@ static void print_interfaces(const json_t *interfaces)
 	json_array_foreach(interfaces, i, interface) {
 		bool attached = json_is_true(json_object_get(interface, "attached"));
 		const char *colour = attached ? NULL : "red";
-		char *state = attached ? memory_format("attached")
-				       : memory_format("not attached: %s", cli_text(interface, "why"));
+		const char *why = cli_text(interface, "why"); /* also where it is attached otherwise than wanted */
+		char *state = memory_format("%sattached%s%s", attached ? "" : "not ", *why ? ": " : "", why);
 
 		grid_row(grid);
 		grid_cell(grid, cli_text(interface, "name"), colour);

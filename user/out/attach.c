@@ -80,6 +80,23 @@ static int exclusive_attach_mode(const struct attachment *attachment, const stru
 	return link < 0 ? -errno : link;
 }
 
+/* Names the program that is in the way: whose it is tells how to get rid of it. */
+static void explain_busy(struct attachment *attachment)
+{
+	struct bpf_prog_info info = {};
+	__u32 id = 0, length = sizeof(info);
+	int fd = bpf_xdp_query_id((int)attachment->ifindex, 0, &id) ? -1 : bpf_prog_get_fd_by_id(id);
+
+	if (fd >= 0) {
+		bpf_obj_get_info_by_fd(fd, &info, &length);
+		close(fd);
+	}
+	snprintf(attachment->why, sizeof(attachment->why),
+		 "another XDP program is attached (id %u, %s): detach it%s, or configure attach: shared", id,
+		 info.name[0] ? info.name : "no name",
+		 strcmp(info.name, "sluice") == 0 ? " (sluice detach --bpffs DIR of the other sluiced)" : "");
+}
+
 static int exclusive_attach(struct attachment *attachment, const char *folder, const struct program *program,
 			    enum xdp_mode mode)
 {
@@ -95,10 +112,7 @@ static int exclusive_attach(struct attachment *attachment, const char *folder, c
 		link = exclusive_attach_mode(attachment, program, XDP_FLAGS_SKB_MODE);
 	}
 	if (link == -EBUSY || link == -EEXIST) {
-		snprintf(attachment->why, sizeof(attachment->why),
-			 "another XDP program is attached: detach it (ip link set dev %s xdp off), or configure "
-			 "attach: shared",
-			 attachment->interface);
+		explain_busy(attachment);
 		return link;
 	}
 	if (link < 0) {

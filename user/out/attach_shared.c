@@ -46,21 +46,53 @@ static int refuse(struct attachment *attachment, int err, const char *what)
 	return err;
 }
 
-/* libxdp reports success where it fell back to a single program, which is not what was asked for. */
-static int check_dispatcher(struct attachment *attachment, struct xdp_program *program, enum xdp_attach_mode mode)
+static bool is_without_dispatcher(__u32 ifindex)
 {
-	struct xdp_multiprog *dispatcher = xdp_multiprog__get_from_ifindex((int)attachment->ifindex);
-	bool legacy = libxdp_get_error(dispatcher) || xdp_multiprog__is_legacy(dispatcher);
+	struct xdp_multiprog *dispatcher = xdp_multiprog__get_from_ifindex((int)ifindex);
+	bool without = !libxdp_get_error(dispatcher) && xdp_multiprog__is_legacy(dispatcher);
 
 	if (!libxdp_get_error(dispatcher))
 		xdp_multiprog__close(dispatcher);
-	if (!legacy)
+	return without;
+}
+
+/* libxdp reports success where it fell back to a single program, which is not what was asked for. */
+static int check_dispatcher(struct attachment *attachment, struct xdp_program *program, enum xdp_attach_mode mode)
+{
+	if (!is_without_dispatcher(attachment->ifindex))
 		return 0;
 	xdp_program__detach(program, (int)attachment->ifindex, mode, 0);
 	attachment->refused = true;
 	attachment->refused_kind = ATTACH_SHARED;
 	attachment->refused_mode = attachment->asked;
 	return refuse(attachment, -EOPNOTSUPP, "no dispatcher: it needs /sys/fs/bpf and BPF_PROG_TYPE_EXT");
+}
+
+static int refuse_attach(struct attachment *attachment, int err)
+{
+	if (!is_without_dispatcher(attachment->ifindex))
+		return refuse(attachment, err, "attaching");
+	snprintf(attachment->why, sizeof(attachment->why),
+		 "attach: shared: another XDP program is there without libxdp: detach it (ip link set dev %s xdp off)",
+		 attachment->interface);
+	return err;
+}
+
+/* What libbpf and libxdp say on the way, where it is no news or another way comes next. */
+struct silence {
+	libbpf_print_fn_t libbpf;
+	libxdp_print_fn_t libxdp;
+};
+
+static struct silence silence_begin(void)
+{
+	return (struct silence){.libbpf = libbpf_set_print(NULL), .libxdp = libxdp_set_print(NULL)};
+}
+
+static void silence_end(const struct silence *silence)
+{
+	libbpf_set_print(silence->libbpf);
+	libxdp_set_print(silence->libxdp);
 }
 
 static enum xdp_attach_mode instance_mode(const struct xdp_program *program, __u32 ifindex)
@@ -72,19 +104,19 @@ static int detach_instance(struct xdp_program *program, __u32 ifindex)
 {
 	enum xdp_attach_mode mode = instance_mode(program, ifindex);
 	char folder[DISPATCHER_FOLDER_MAX];
-	libxdp_print_fn_t print;
+	struct silence silence;
 	int err;
 
 	if (mode == XDP_MODE_UNSPEC)
 		return 0;
-	print = libxdp_set_print(NULL);
+	silence = silence_begin();
 	err = xdp_program__detach(program, (int)ifindex, mode, 0);
-	libxdp_set_print(print);
-	if (!err || dispatcher_offer(folder))
-		return err;
 	/* those that stay get a new dispatcher, and may want ours as much as we do */
-	err = xdp_program__detach(program, (int)ifindex, mode, 0);
-	dispatcher_withdraw(folder);
+	if (err && !dispatcher_offer(folder)) {
+		err = xdp_program__detach(program, (int)ifindex, mode, 0);
+		dispatcher_withdraw(folder);
+	}
+	silence_end(&silence);
 	return err;
 }
 
@@ -129,18 +161,16 @@ static int instance_try(struct instance *instance, struct attachment *attachment
 	if (err)
 		return err;
 	err = xdp_program__attach(instance->program, (int)attachment->ifindex, mode, 0);
-	return err ? refuse(attachment, err, "attaching") : check_dispatcher(attachment, instance->program, mode);
+	return err ? refuse_attach(attachment, err) : check_dispatcher(attachment, instance->program, mode);
 }
 
 static int instance_try_quietly(struct instance *instance, struct attachment *attachment,
 				const struct attach_source *source, enum xdp_attach_mode mode)
 {
-	libbpf_print_fn_t libbpf_print = libbpf_set_print(NULL);
-	libxdp_print_fn_t libxdp_print = libxdp_set_print(NULL);
+	struct silence silence = silence_begin();
 	int err = instance_try(instance, attachment, source, mode);
 
-	libxdp_set_print(libxdp_print);
-	libbpf_set_print(libbpf_print);
+	silence_end(&silence);
 	return err;
 }
 

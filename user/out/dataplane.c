@@ -66,7 +66,12 @@ int dataplane_open(struct dataplane **out, const char *folder)
 		return err;
 	}
 	attachments_adopt(&dataplane->attachments, dataplane->folder);
-	if (!maps_open_pinned(&dataplane->maps, folder) && !pins_path(path, folder, NULL, "prog") &&
+	err = maps_open_pinned(&dataplane->maps, folder);
+	if (err && err != -ENOENT && err != -EINVAL) {
+		dataplane_close(dataplane);
+		return err;
+	}
+	if (!err && !pins_path(path, folder, NULL, "prog") &&
 	    !program_open_pinned(&dataplane->program, path, &dataplane->maps))
 		log_info("adopted the running program %u", dataplane->program.id);
 	*out = dataplane;

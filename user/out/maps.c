@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -23,12 +24,26 @@ const char *map_name(enum map map)
 	return map_names[map];
 }
 
+/* One more than the highest number that a CPU can have: the possible ones may have gaps ("0-3,8-11"). */
+static __u32 cpus_possible(void)
+{
+	FILE *file = fopen("/sys/devices/system/cpu/possible", "re");
+	unsigned int last = 0;
+
+	if (!file)
+		return (__u32)libbpf_num_possible_cpus();
+	while (fscanf(file, "%u%*[-,]", &last) == 1)
+		;
+	fclose(file);
+	return last + 1;
+}
+
 void maps_init(struct maps *maps)
 {
 	memset(maps, 0, sizeof(*maps));
 	for (int i = 0; i < MAP_COUNT; i++)
 		maps->fd[i] = -1;
-	maps->cpus = (__u32)libbpf_num_possible_cpus();
+	maps->cpus = cpus_possible();
 }
 
 void maps_close(struct maps *maps)
@@ -118,6 +133,10 @@ int maps_open_pinned(struct maps *maps, const char *folder)
 	maps_close(maps);
 	if (missing == MAP_COUNT)
 		return -ENOENT;
+	if (err == -EMFILE || err == -ENFILE || err == -ENOMEM) { /* our own trouble says nothing of the maps */
+		log_error("%s/" PINS_MAPS ": %s", folder, strerror(-err));
+		return err;
+	}
 	log_warning("%s/" PINS_MAPS ": %s: new maps will replace them", folder,
 		    missing ? "some maps are missing" : "the pinned maps are another version's");
 	return -EINVAL;

@@ -43,7 +43,8 @@ void maps_close(struct maps *maps);
 /*
  * Opens the maps pinned under `folder`. All of them, of the shape that this
  * build expects, or none: -ENOENT if nothing is pinned, -EINVAL if the pins are
- * incomplete or of another shape (which the log says).
+ * incomplete or of another shape, another errno if this process has no room to
+ * open them (the log says it).
  */
 int maps_open_pinned(struct maps *maps, const char *folder);
 
