@@ -69,6 +69,12 @@ static __always_inline const struct service *find(__be16 port, __u8 protocol, co
 	return found;
 }
 
+/* Broadcast or multicast (IEEE 802, the I/G bit). */
+static __always_inline bool is_group_mac(const __u8 *mac)
+{
+	return mac[0] & 1;
+}
+
 static __always_inline enum reason service_find(struct packet *p, bool v6)
 {
 	const struct iphdr *ip4 = p->ip;
@@ -77,8 +83,15 @@ static __always_inline enum reason service_find(struct packet *p, bool v6)
 	const __u64 *words = (const __u64 *)&ip6->daddr;
 	const __u64 address[2] = {v6 ? words[0] : (__u32)ip4->daddr, v6 ? words[1] : 0};
 
-	p->service = find(ports[1], p->protocol, address, v6);
-	return p->service ? REASON_go_on : REASON_no_service;
+	const struct service *service = find(ports[1], p->protocol, address, v6);
+
+	if (!service)
+		return REASON_no_service;
+	/* every balancer of the segment gets such a frame: each would send it on */
+	if (unlikely(is_group_mac(p->ip - sizeof(struct ethhdr))))
+		return REASON_not_unicast;
+	p->service = service;
+	return REASON_go_on;
 }
 
 #endif

@@ -19,6 +19,7 @@
 	REASON(ip_options, XDP_PASS, "IPv4 options or IPv6 extension headers: to the host")                            \
 	REASON(fragment, XDP_PASS, "a fragment, which has no ports: to the host")                                      \
 	REASON(no_service, XDP_PASS, "no service has this address and port: to the host")                              \
+	REASON(not_unicast, XDP_PASS, "a service's, but to a broadcast or multicast MAC: to the host")                 \
 	REASON(no_backend, XDP_DROP, "the service's pool has no usable backend")                                       \
 	REASON(no_next_hop, XDP_DROP, "the backend's next hop is not resolved")                                        \
 	REASON(too_big, XDP_DROP, "with its outer header larger than the MTU towards the backend")                     \

@@ -116,6 +116,9 @@ CHANGE(length_one_less, total_length(frame, frame->length - FRAME_IP - 1))
 CHANGE(length_one_more, total_length(frame, frame->length - FRAME_IP + 1))
 CHANGE(length_65535, total_length(frame, 65535))
 CHANGE(lengthened, frame->length += 8)
+CHANGE(broadcast, memset(frame->data, 0xff, 6))
+CHANGE(multicast, memcpy(frame->data, "\x01\x00\x5e\x00\x02\x0a", 6))
+CHANGE(multicast6, memcpy(frame->data, "\x33\x33\x00\x00\x00\x10", 6))
 
 #define IP4(text, how, why) {.name = "IPv4: " text, .client = IPV4_TCP, .change = how, .outcome = PASSED(why)}
 #define UDP4(text, how, why) {.name = "IPv4 UDP: " text, .client = IPV4_UDP, .change = how, .outcome = PASSED(why)}
@@ -123,6 +126,8 @@ CHANGE(lengthened, frame->length += 8)
 
 static const struct packet_case ipv4[] = {
 	FINE4("as it is", NULL),
+	IP4("a broadcast frame", broadcast, not_unicast),
+	UDP4("a multicast frame", multicast, not_unicast),
 	IP4("an option", options_1, ip_options),
 	IP4("options up to the largest header", options_10, ip_options),
 	UDP4("an option", options_1, ip_options),
@@ -224,6 +229,7 @@ static const struct packet_case protocols[] = {
 	OTHER6_AS("fragment header", IPPROTO_FRAGMENT, fragment),
 	OTHER6_AS("routing header", IPPROTO_ROUTING, ip_options),
 	OTHER6_AS("destination options", IPPROTO_DSTOPTS, ip_options),
+	IP6("a multicast frame", multicast6, not_unicast),
 	IP6("hop-by-hop options", hop_by_hop, ip_options),
 	{.name = "IPv6: ICMPv6 packet too big",
 	 .client = {.from = CLIENT6, .to = V6_IPIP6, .protocol = IPPROTO_ICMPV6}, .change = packet_too_big,

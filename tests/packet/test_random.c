@@ -119,7 +119,7 @@ static __u16 service_of(const struct frame *in, size_t *ip_length)
 	size_t ports, known;
 	const __u8 *to;
 
-	if (!is_whole(in, ip_length, &to, &ports) || frame_get16(in, ports + 2) != 443)
+	if (!is_whole(in, ip_length, &to, &ports) || frame_get16(in, ports + 2) != 443 || in->data[0] & 1)
 		return 0;
 	known = ports == FRAME_TRANSPORT6 ? sizeof(six) : sizeof(four);
 	if (memcmp(to, known == sizeof(six) ? six : four, known) || to[known] >= WORLD_BACKENDS)
