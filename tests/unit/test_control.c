@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The control socket and the reports behind it, over a real socket; the dataplane alone is a stand-in. */
+/* The control socket, over a real socket, with a table of endpoints of the test's own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,8 +7,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <linux/neighbour.h>
-#include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,48 +22,19 @@
 
 #define DEADLINE 20 /* seconds after which a test has hung */
 
-static struct counters fake_counters[3][64];
-static bool counters_broken;
-
-int dataplane_counters(struct dataplane *dataplane, enum counted what, __u32 first, __u32 count, struct counters *out)
-{
-	(void)dataplane;
-	for (__u32 i = 0; i < count && first + i < 64; i++)
-		out[i] = fake_counters[what][first + i];
-	return counters_broken ? -EIO : 0;
-}
-
-json_t *dataplane_interfaces_json(const struct dataplane *dataplane)
-{
-	(void)dataplane;
-	return json_array();
-}
-
-json_t *dataplane_bpf_json(const struct dataplane *dataplane)
-{
-	(void)dataplane;
-	return json_pack("{s:{s:i}}", "program", "id", 7);
-}
-
 struct fixture {
-	struct config config;
-	struct config_pool pool;
-	struct config_backend backends[2];
-	struct config_service service;
-	struct prefix vip;
-	struct config_port port;
-	struct link link;
-	struct route route;
-	struct neighbour neighbour;
-	struct state state;
-	struct plan plan;
-	struct table table, *tables[1];
-	struct report report;
 	struct event_base *base;
 	struct control *control;
 	char folder[32], path[64];
 	int reloads;
 };
+
+static int get_status(void *agent, json_t **reply)
+{
+	(void)agent;
+	*reply = json_pack("{s:s}", "file", "/etc/\"odd\".yaml");
+	return 200;
+}
 
 static int reload(void *agent, json_t **reply)
 {
@@ -73,13 +43,6 @@ static int reload(void *agent, json_t **reply)
 	fixture->reloads++;
 	*reply = json_pack("{s:s}", "error", "sluice.yaml:1:1: error: \"wrong\"");
 	return 422;
-}
-
-static int diff(void *agent, json_t **reply)
-{
-	(void)agent;
-	*reply = json_pack("{s:[]}", "changes");
-	return 200;
 }
 
 static int detach(void *agent, json_t **reply)
@@ -92,89 +55,47 @@ static int detach(void *agent, json_t **reply)
 	return 200;
 }
 
-static const struct report *report(void *agent)
+static int no_answer(void *agent, json_t **reply)
 {
-	return &((struct fixture *)agent)->report;
+	(void)agent;
+	(void)reply;
+	return 200;
 }
 
-static const struct control_actions actions = {.reload = reload, .diff = diff, .detach = detach, .report = report};
-
-/* One pool "web" with web1 (on link at 10.0.0.11, resolved) and web2 (no route), one service. */
-static void fill(struct fixture *fixture)
+static char *metrics(void *agent)
 {
-	__u16 web1;
+	struct fixture *fixture = agent;
 
-	address_parse("10.0.0.11", &fixture->backends[0].address);
-	address_parse("10.0.0.12", &fixture->backends[1].address);
-	fixture->backends[0].name = "web1";
-	fixture->backends[0].weight = 300;
-	fixture->backends[1].name = "web2";
-	fixture->backends[1].weight = 100;
-	fixture->pool =
-		(struct config_pool){.name = "web", .table_size = 7, .backends = fixture->backends, .backend_count = 2};
-	prefix_parse("192.0.2.10", &fixture->vip);
-	fixture->port = (struct config_port){443, IPPROTO_TCP};
-	fixture->service = (struct config_service){.name = "www",
-						   .addresses = &fixture->vip,
-						   .address_count = 1,
-						   .ports = &fixture->port,
-						   .port_count = 1};
-	fixture->config = (struct config){.file = "/etc/\"odd\".yaml",
-					  .pools = &fixture->pool,
-					  .pool_count = 1,
-					  .services = &fixture->service,
-					  .service_count = 1};
-	fixture->state.config = &fixture->config;
-	fixture->state.config_loaded = 1767225600;
-	fixture->state.started = time(NULL) - 5;
-	fixture->state.ids = ids_new();
-	assert_int_equal(ids_assign(fixture->state.ids, &fixture->config), 0);
-	web1 = ids_backend(fixture->state.ids, "web", "web1");
-
-	fixture->link = (struct link){.ifindex = 3, .name = "eth0", .ethernet = true, .up = true, .mtu = 1500};
-	HASH_ADD(hh, fixture->state.network.links, ifindex, sizeof(__u32), &fixture->link);
-	fixture->route =
-		(struct route){.destination = fixture->backends[0].address, .kind = ROUTE_UNICAST, .ifindex = 3};
-	address_parse("10.0.0.1", &fixture->route.source);
-	HASH_ADD(hh, fixture->state.network.routes, destination, sizeof(struct address), &fixture->route);
-	fixture->neighbour = (struct neighbour){.key = {3, fixture->backends[0].address},
-						.known = true,
-						.mac = {2, 0, 0, 0, 0, 0xb1},
-						.nud = NUD_STALE};
-	HASH_ADD(hh, fixture->state.network.neighbours, key, sizeof(struct neighbour_key), &fixture->neighbour);
-
-	fixture->table = (struct table){.pool = "web", .size = 7, .owner = memory_new(7, sizeof(__u16))};
-	for (int i = 0; i < 5; i++)
-		fixture->table.owner[i] = web1;
-	fixture->tables[0] = &fixture->table;
-	fixture->plan = (struct plan){.tables = fixture->tables, .table_count = 1};
-	fixture->plan.backends = memory_new(SLUICE_MAX_BACKENDS + 1, sizeof(struct backend));
-	fixture->plan.backends[web1].encap = ENCAP_IPIP4;
-	fixture->report = (struct report){.state = &fixture->state,
-					  .plan = &fixture->plan,
-					  .dataplane = (struct dataplane *)fixture /* never looked into */};
-
-	memset(fake_counters, 0, sizeof(fake_counters));
-	counters_broken = false;
-	fake_counters[COUNTED_REASONS][REASON_forwarded] = (struct counters){70, 7000};
-	fake_counters[COUNTED_REASONS][REASON_redirected] = (struct counters){30, 3000};
-	fake_counters[COUNTED_BACKENDS][web1] = (struct counters){100, 10000};
-	fake_counters[COUNTED_SERVICES][ids_service(fixture->state.ids, "www")] =
-		(struct counters){(1ULL << 53) + 1, 5};
+	return memory_format("reloads_total %d\n", fixture->reloads);
 }
+
+static char *no_text(void *agent)
+{
+	(void)agent;
+	return NULL;
+}
+
+static const struct control_endpoint endpoints[] = {
+	{"GET", "/v1/status", "how it is", .answer = get_status},
+	{"POST", "/v1/reload", "a wish that fails", .answer = reload},
+	{"POST", "/v1/detach", "the end of the loop", .answer = detach},
+	{"GET", "/v1/none", "no JSON", .answer = no_answer},
+	{"GET", "/metrics", "plain text", .text = metrics},
+	{"GET", "/none", "no text", .text = no_text},
+	{0},
+};
 
 static int setup(void **state)
 {
 	struct fixture *fixture = memory_new(1, sizeof(*fixture));
 
-	fill(fixture);
 	fixture->base = event_base_new();
 	strcpy(fixture->folder, "/tmp/sluice-test-XXXXXX");
 	if (!mkdtemp(fixture->folder))
 		return -1;
 	snprintf(fixture->path, sizeof(fixture->path), "%s/run/control.sock", fixture->folder);
 	*state = fixture;
-	return control_open(&fixture->control, fixture->base, fixture->path, NULL, &actions, fixture);
+	return control_open(&fixture->control, fixture->base, fixture->path, NULL, endpoints, fixture);
 }
 
 static int teardown(void **state)
@@ -188,12 +109,6 @@ static int teardown(void **state)
 	rmdir(run);
 	rmdir(fixture->folder);
 	event_base_free(fixture->base);
-	HASH_CLEAR(hh, fixture->state.network.links);
-	HASH_CLEAR(hh, fixture->state.network.routes);
-	HASH_CLEAR(hh, fixture->state.network.neighbours);
-	ids_free(fixture->state.ids);
-	free(fixture->table.owner);
-	free(fixture->plan.backends);
 	free(fixture);
 	return 0;
 }
@@ -312,7 +227,7 @@ static void closing_removes_only_the_own_socket(void **state)
 	assert_int_equal(access(fixture->path, F_OK), 0);
 
 	/* nobody listens there, so the next agent takes the path over */
-	assert_int_equal(control_open(&fixture->control, fixture->base, fixture->path, NULL, &actions, fixture), 0);
+	assert_int_equal(control_open(&fixture->control, fixture->base, fixture->path, NULL, endpoints, fixture), 0);
 	control_close(fixture->control);
 	fixture->control = NULL;
 	assert_int_equal(access(fixture->path, F_OK), -1);
@@ -325,7 +240,7 @@ static void a_live_agent_keeps_its_socket(void **state)
 	struct control *second = NULL;
 	json_t *json;
 
-	assert_int_equal(control_open(&second, fixture->base, fixture->path, NULL, &actions, fixture), -EADDRINUSE);
+	assert_int_equal(control_open(&second, fixture->base, fixture->path, NULL, endpoints, fixture), -EADDRINUSE);
 	json = ask_json(fixture, "GET", "/v1/status", 200);
 	json_decref(json);
 }
@@ -338,133 +253,60 @@ static void other_files_and_bad_groups_are_refused(void **state)
 
 	memset(text, 'x', sizeof(text));
 	text[sizeof(text) - 1] = '\0';
-	assert_int_equal(control_open(&second, fixture->base, text, NULL, &actions, fixture), -ENAMETOOLONG);
+	assert_int_equal(control_open(&second, fixture->base, text, NULL, endpoints, fixture), -ENAMETOOLONG);
 	snprintf(path, sizeof(path), "%s/run/other", fixture->folder);
 	fclose(fopen(path, "w"));
-	assert_int_equal(control_open(&second, fixture->base, path, NULL, &actions, fixture), -EEXIST);
+	assert_int_equal(control_open(&second, fixture->base, path, NULL, endpoints, fixture), -EEXIST);
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(control_open(&second, fixture->base, path, "no-such-group", &actions, fixture), -ENOENT);
+	assert_int_equal(control_open(&second, fixture->base, path, "no-such-group", endpoints, fixture), -ENOENT);
 	assert_int_equal(access(path, F_OK), -1);
 }
 
-static void reports_tell_state_and_counters(void **state)
-{
-	struct fixture *fixture = *state;
-	json_t *status = ask_json(fixture, "GET", "/v1/status", 200);
-	const char *loaded = NULL, *file = NULL;
-	int packets = 0, unresolved = 0, backends = 0;
-
-	assert_int_equal(json_unpack(status, "{s:{s:s, s:s}, s:i, s:i, s:i}", "config", "loaded_at", &loaded, "file",
-				     &file, "packets", &packets, "backends_unresolved", &unresolved, "backends",
-				     &backends),
-			 0);
-	assert_string_equal(loaded, "2026-01-01T00:00:00Z");
-	assert_string_equal(file, "/etc/\"odd\".yaml");
-	assert_int_equal(packets, 100);
-	assert_int_equal(unresolved, 1);
-	assert_int_equal(backends, 2);
-	json_decref(status);
-
-	expect_json(fixture, "/v1/services",
-		    "[{\"name\":\"www\",\"addresses\":[\"192.0.2.10\"],\"ports\":[\"443/tcp\"],\"pool\":\"web\","
-		    "\"hash\":\"flow\",\"packets\":9007199254740993,\"bytes\":5}]");
-	expect_json(fixture, "/v1/pools",
-		    "[{\"name\":\"web\",\"forward\":\"ipip\",\"table_size\":7,\"first_slot\":0,\"backends\":2,"
-		    "\"resolved\":1,\"services\":[\"www\"],\"packets\":100,\"bytes\":10000}]");
-	expect_json(fixture, "/v1/backends",
-		    "[{\"pool\":\"web\",\"name\":\"web1\",\"index\":1,\"address\":\"10.0.0.11\",\"weight\":300,"
-		    "\"state\":\"up\",\"share\":0.75,\"resolved\":true,\"why\":null,\"interface\":\"eth0\","
-		    "\"next_hop\":\"10.0.0.11\",\"mac\":\"02:00:00:00:00:b1\",\"mtu\":1500,\"slots\":5,"
-		    "\"packets\":100,\"bytes\":10000},"
-		    "{\"pool\":\"web\",\"name\":\"web2\",\"index\":2,\"address\":\"10.0.0.12\",\"weight\":100,"
-		    "\"state\":\"up\",\"share\":0.25,\"resolved\":false,\"why\":\"no route to 10.0.0.12\","
-		    "\"interface\":null,\"next_hop\":null,\"mac\":null,\"mtu\":null,\"slots\":0,\"packets\":0,"
-		    "\"bytes\":0}]");
-	expect_json(fixture, "/v1/neighbours",
-		    "[{\"address\":\"10.0.0.11\",\"interface\":\"eth0\",\"mac\":\"02:00:00:00:00:b1\",\"known\":true,"
-		    "\"state\":\"stale\",\"backends\":1}]");
-	expect_json(fixture, "/v1/bpf", "{\"program\":{\"id\":7}}");
-}
-
-static void a_next_hop_without_header_is_no_way(void **state)
-{
-	struct fixture *fixture = *state;
-	json_t *backends;
-	const char *why = NULL;
-
-	fixture->plan.backends[1].encap = ENCAP_NONE;
-	fixture->route.source.family = 0;
-	backends = ask_json(fixture, "GET", "/v1/backends", 200);
-	assert_int_equal(json_unpack(backends, "[{s:s}]", "why", &why), 0);
-	assert_string_equal(why, "no IPv4 source address on eth0");
-	json_decref(backends);
-}
-
-static void unreadable_counters_are_not_zero(void **state)
-{
-	struct fixture *fixture = *state;
-	json_t *pools;
-	int status;
-	char *text;
-
-	counters_broken = true;
-	pools = ask_json(fixture, "GET", "/v1/pools", 200);
-	assert_true(json_is_null(json_object_get(json_array_get(pools, 0), "packets")));
-	json_decref(pools);
-	text = ask(fixture, "GET", "/metrics", &status);
-	assert_int_equal(status, 200);
-	assert_null(strstr(text, "\nsluice_packets_total{"));
-	assert_non_null(strstr(text, "\nsluice_backend_resolved{"));
-	free(text);
-}
-
-static void drops_list_every_reason_but_go_on(void **state)
-{
-	struct fixture *fixture = *state;
-	json_t *drops = ask_json(fixture, "GET", "/v1/drops", 200);
-	const char *reason = NULL, *action = NULL;
-
-	assert_int_equal(json_array_size(drops), REASON_COUNT - 1);
-	assert_int_equal(json_unpack(json_array_get(drops, 0), "{s:s, s:s}", "reason", &reason, "action", &action), 0);
-	assert_string_equal(reason, "forwarded");
-	assert_string_equal(action, "tx");
-	json_decref(drops);
-}
-
-static void metrics_are_well_formed(void **state)
-{
-	struct fixture *fixture = *state;
-	char *text;
-	int status;
-
-	fixture->service.name = "a\"b\\c\nd"; /* the parser takes no such name; the format must hold anyway */
-	assert_int_equal(ids_assign(fixture->state.ids, &fixture->config), 0);
-	text = ask(fixture, "GET", "/metrics", &status);
-	assert_int_equal(status, 200);
-	assert_non_null(strstr(text, "Content-Type: text/plain; version=0.0.4"));
-	assert_non_null(strstr(text, "\n# TYPE sluice_packets_total counter\n"));
-	assert_non_null(strstr(text, "\nsluice_packets_total{reason=\"redirected\",action=\"redirect\"} 30\n"));
-	assert_non_null(strstr(text, "\nsluice_service_packets_total{service=\"a\\\"b\\\\c\\nd\"} "));
-	assert_non_null(strstr(text, "\nsluice_backend_bytes_total{pool=\"web\",backend=\"web1\"} 10000\n"));
-	assert_non_null(strstr(text, "\nsluice_backend_resolved{pool=\"web\",backend=\"web2\"} 0\n"));
-	free(text);
-}
-
-static void actions_reach_the_agent(void **state)
+static void requests_reach_the_agent(void **state)
 {
 	struct fixture *fixture = *state;
 	json_t *json = ask_json(fixture, "POST", "/v1/reload", 422);
+	int status;
+	char *text;
 
 	assert_string_equal(json_string_value(json_object_get(json, "error")), "sluice.yaml:1:1: error: \"wrong\"");
 	assert_int_equal(fixture->reloads, 1);
 	json_decref(json);
-	expect_json(fixture, "/v1/diff", "{\"changes\":[]}");
+	expect_json(fixture, "/v1/status", "{\"file\":\"/etc/\\\"odd\\\".yaml\"}");
+	expect_json(fixture, "/v1/status?of=me", "{\"file\":\"/etc/\\\"odd\\\".yaml\"}");
+	text = ask(fixture, "GET", "/metrics", &status);
+	assert_int_equal(status, 200);
+	assert_non_null(strstr(text, "Content-Type: text/plain; version=0.0.4"));
+	assert_non_null(strstr(text, "\r\n\r\nreloads_total 1\n"));
+	free(text);
+	/* the last answer still arrives */
 	json = ask_json(fixture, "POST", "/v1/detach", 200);
 	json_decref(json);
-	fixture->report.dataplane = NULL;
-	json = ask_json(fixture, "GET", "/v1/status", 200);
+}
+
+static void a_missing_answer_is_an_error(void **state)
+{
+	struct fixture *fixture = *state;
+	json_t *json = ask_json(fixture, "GET", "/v1/none", 500);
+	int status;
+
+	assert_non_null(json_object_get(json, "error"));
 	json_decref(json);
-	expect_json(fixture, "/v1/bpf", "{}");
+	free(ask(fixture, "GET", "/none", &status));
+	assert_int_equal(status, 500);
+}
+
+static void the_root_lists_every_endpoint(void **state)
+{
+	expect_json(*state, "/",
+		    "{\"version\":\"" SLUICE_VERSION "\",\"requests\":["
+		    "{\"method\":\"GET\",\"path\":\"/\",\"help\":\"this list\"},"
+		    "{\"method\":\"GET\",\"path\":\"/v1/status\",\"help\":\"how it is\"},"
+		    "{\"method\":\"POST\",\"path\":\"/v1/reload\",\"help\":\"a wish that fails\"},"
+		    "{\"method\":\"POST\",\"path\":\"/v1/detach\",\"help\":\"the end of the loop\"},"
+		    "{\"method\":\"GET\",\"path\":\"/v1/none\",\"help\":\"no JSON\"},"
+		    "{\"method\":\"GET\",\"path\":\"/metrics\",\"help\":\"plain text\"},"
+		    "{\"method\":\"GET\",\"path\":\"/none\",\"help\":\"no text\"}]}");
 }
 
 static void wrong_paths_and_methods_are_told(void **state)
@@ -476,13 +318,13 @@ static void wrong_paths_and_methods_are_told(void **state)
 
 	assert_non_null(json_object_get(json, "error"));
 	json_decref(json);
-	json = ask_json(fixture, "GET", "/", 200);
-	assert_true(json_array_size(json_object_get(json, "requests")) > 10);
-	json_decref(json);
 	/* a wish must never be granted to somebody who only looked */
 	text = ask(fixture, "GET", "/v1/reload", &status);
 	assert_int_equal(status, 405);
 	assert_non_null(strstr(text, "Allow: POST\r\n"));
+	free(text);
+	text = ask(fixture, "POST", "/", &status);
+	assert_int_equal(status, 405);
 	free(text);
 	text = ask(fixture, "DELETE", "/v1/status", &status);
 	assert_int_equal(status, 405);
@@ -591,12 +433,9 @@ int main(void)
 		SOCKET_TEST(closing_removes_only_the_own_socket),
 		SOCKET_TEST(a_live_agent_keeps_its_socket),
 		SOCKET_TEST(other_files_and_bad_groups_are_refused),
-		SOCKET_TEST(reports_tell_state_and_counters),
-		SOCKET_TEST(a_next_hop_without_header_is_no_way),
-		SOCKET_TEST(unreadable_counters_are_not_zero),
-		SOCKET_TEST(drops_list_every_reason_but_go_on),
-		SOCKET_TEST(metrics_are_well_formed),
-		SOCKET_TEST(actions_reach_the_agent),
+		SOCKET_TEST(requests_reach_the_agent),
+		SOCKET_TEST(a_missing_answer_is_an_error),
+		SOCKET_TEST(the_root_lists_every_endpoint),
 		SOCKET_TEST(wrong_paths_and_methods_are_told),
 		SOCKET_TEST(large_bodies_and_headers_are_refused),
 		SOCKET_TEST(garbage_hurts_nobody),

@@ -57,36 +57,19 @@ static void stop_event(evutil_socket_t fd, short what, void *argument)
 	event_base_loopbreak(agent->base);
 }
 
-/* Between a detach and the end there is no dataplane to reload. */
-static int action_reload(void *argument, json_t **reply)
-{
-	struct agent *agent = argument;
-
-	if (agent->dataplane)
-		return agent_reload(agent, reply);
-	*reply = json_pack("{ss}", "error", "detached: sluiced is ending");
-	return 503;
-}
-
 static void reload_event(evutil_socket_t fd, short what, void *argument)
 {
 	json_t *reply;
 
 	(void)fd;
 	(void)what;
-	action_reload(argument, &reply);
+	agent_reload(argument, &reply);
 	json_decref(reply);
 }
 
-static int action_diff(void *agent, json_t **reply)
+int agent_detach(struct agent *agent)
 {
-	return agent_diff(agent, reply);
-}
-
-static int action_detach(void *argument, json_t **reply)
-{
-	const struct timeval replied = {.tv_usec = 100000};
-	struct agent *agent = argument;
+	const struct timeval replied = {.tv_usec = 100000}; /* the reply is written on a later turn of the loop */
 	int err;
 
 	dataplane_close(agent->dataplane);
@@ -95,19 +78,7 @@ static int action_detach(void *argument, json_t **reply)
 	err = dataplane_remove(agent->options.bpffs);
 	log_info("detached on request: ending");
 	event_base_loopexit(agent->base, &replied);
-	if (!err) {
-		*reply = json_object();
-		return 200;
-	}
-	*reply = json_pack("{ss}", "error", strerror(-err));
-	return 500;
-}
-
-static const struct report *action_report(void *argument)
-{
-	struct agent *agent = argument;
-
-	return &agent->report;
+	return err;
 }
 
 static int open_loop(struct agent *agent)
@@ -133,8 +104,6 @@ static int open_loop(struct agent *agent)
 /* Everything up to the first commit: facts first, so that it is complete. */
 static int start(struct agent *agent)
 {
-	static const struct control_actions actions = {
-		.reload = action_reload, .diff = action_diff, .detach = action_detach, .report = action_report};
 	int err = snapshot_folder(agent->options.state);
 
 	err = err ?: open_loop(agent);
@@ -143,7 +112,8 @@ static int start(struct agent *agent)
 		return err;
 	agent->report = (struct report){.state = &agent->state, .plan = agent->plan, .dataplane = agent->dataplane};
 	/* before anything is changed: another agent may have the socket. Nobody is answered until the loop runs */
-	err = control_open(&agent->control, agent->base, agent->options.socket, agent->options.group, &actions, agent);
+	err = control_open(&agent->control, agent->base, agent->options.socket, agent->options.group, agent_endpoints,
+			   agent);
 	if (err)
 		return err;
 	agent_restore(agent);

@@ -47,8 +47,24 @@ struct agent {
 /* Runs until SIGTERM, SIGINT or a detach. Returns the process's exit code. */
 int agent_run(const struct agent_options *options);
 
-/* reload.c: reads the config file and applies it whole, or changes nothing. See struct control_actions. */
+/*
+ * Removes everything from the kernel and ends the loop, with time left for a reply.
+ * Negative errno if some of it stayed; the loop ends all the same.
+ */
+int agent_detach(struct agent *agent);
+
+/* endpoints.c: what the control socket offers, for control_open(); its agent is the struct agent. */
+extern const struct control_endpoint agent_endpoints[];
+
+/*
+ * reload.c: reads the config file and applies it whole, or changes nothing. Both
+ * return an HTTP status and a new reference in *reply: 200 {"changes": [...]}, of a
+ * reload with "warnings": [TEXT...] too; or {"error": TEXT} with 422 for a file with
+ * errors, 500 if the kernel refused, 503 for a reload once detached.
+ */
 int agent_reload(struct agent *agent, json_t **reply);
+
+/* The same without doing it. */
 int agent_diff(struct agent *agent, json_t **reply);
 
 /* commit.c: brings the kernel to the state. Negative errno with the reason in the log. */

@@ -95,6 +95,10 @@ int agent_reload(struct agent *agent, json_t **reply)
 	json_t *changes, *ids;
 	int err;
 
+	if (!agent->dataplane) {
+		*reply = error_reply("detached: sluiced is ending");
+		return 503;
+	}
 	if (read_config(agent, &config, reply)) {
 		const char *text = json_string_value(json_object_get(*reply, "error"));
 

@@ -22,7 +22,7 @@
 static const struct timeval never = {.tv_sec = 1 << 30};
 
 struct control {
-	const struct control_actions *actions;
+	const struct control_endpoint *endpoints;
 	void *agent;
 	char *path;
 	int fd; /* that listens, -1: none */
@@ -32,65 +32,35 @@ struct control {
 	struct event *resume;
 };
 
-/* One question or wish. Exactly one of report, text and action is set. */
-struct endpoint {
-	enum evhttp_cmd_type method;
-	const char *path;
-	json_t *(*report)(const struct report *report);
-	char *(*text)(const struct report *report);
-	int (*action)(struct control *control, json_t **reply);
-	const char *help;
-};
+/* The one endpoint that needs no agent. */
+static const struct control_endpoint root = {.method = "GET", .path = "/", .help = "this list"};
 
-static int list_endpoints(struct control *control, json_t **reply);
-
-static int do_diff(struct control *control, json_t **reply)
-{
-	return control->actions->diff(control->agent, reply);
-}
-
-static int do_reload(struct control *control, json_t **reply)
-{
-	return control->actions->reload(control->agent, reply);
-}
-
-static int do_detach(struct control *control, json_t **reply)
-{
-	return control->actions->detach(control->agent, reply);
-}
-
-static const struct endpoint endpoints[] = {
-	{EVHTTP_REQ_GET, "/", .action = list_endpoints, .help = "this list"},
-	{EVHTTP_REQ_GET, "/v1/status", .report = report_status, .help = "the agent, its configuration and totals"},
-	{EVHTTP_REQ_GET, "/v1/services", .report = report_services, .help = "services and their counters"},
-	{EVHTTP_REQ_GET, "/v1/pools", .report = report_pools, .help = "pools and their counters"},
-	{EVHTTP_REQ_GET, "/v1/backends", .report = report_backends, .help = "backends, next hops and counters"},
-	{EVHTTP_REQ_GET, "/v1/neighbours", .report = report_neighbours, .help = "next hops of backends"},
-	{EVHTTP_REQ_GET, "/v1/drops", .report = report_drops, .help = "what became of packets, by reason"},
-	{EVHTTP_REQ_GET, "/v1/bpf", .report = report_bpf, .help = "program, maps and links in the kernel"},
-	{EVHTTP_REQ_GET, "/v1/diff", .action = do_diff, .help = "what a reload would change"},
-	{EVHTTP_REQ_POST, "/v1/reload", .action = do_reload, .help = "read the configuration file anew"},
-	{EVHTTP_REQ_POST, "/v1/detach", .action = do_detach, .help = "remove everything from the kernel and end"},
-	{EVHTTP_REQ_GET, "/metrics", .text = report_metrics, .help = "counters for Prometheus"},
-};
-
-#define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))
-
+/* Empty for a method that no endpoint has. */
 static const char *method_name(enum evhttp_cmd_type method)
 {
-	return method == EVHTTP_REQ_POST ? "POST" : "GET";
+	switch (method) {
+	case EVHTTP_REQ_GET:
+		return "GET";
+	case EVHTTP_REQ_POST:
+		return "POST";
+	default:
+		return "";
+	}
 }
 
-static int list_endpoints(struct control *control, json_t **reply)
+static json_t *list_entry(const struct control_endpoint *endpoint)
+{
+	return json_pack("{s:s, s:s, s:s}", "method", endpoint->method, "path", endpoint->path, "help", endpoint->help);
+}
+
+static json_t *list_endpoints(const struct control *control)
 {
 	json_t *list = json_array();
 
-	(void)control;
-	for (size_t i = 0; i < ENDPOINTS; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "method", method_name(endpoints[i].method),
-						      "path", endpoints[i].path, "help", endpoints[i].help));
-	*reply = json_pack("{s:s, s:o}", "version", SLUICE_VERSION, "requests", list);
-	return HTTP_OK;
+	json_array_append_new(list, list_entry(&root));
+	for (const struct control_endpoint *endpoint = control->endpoints; endpoint->path; endpoint++)
+		json_array_append_new(list, list_entry(endpoint));
+	return json_pack("{s:s, s:o}", "version", SLUICE_VERSION, "requests", list);
 }
 
 static void free_text(const void *data, size_t length, void *argument)
@@ -133,49 +103,56 @@ static void send_failure(struct evhttp_request *request, int status, char *messa
 	free(message);
 }
 
-static void answer(struct control *control, const struct endpoint *endpoint, struct evhttp_request *request)
+static void answer(struct control *control, const struct control_endpoint *endpoint, struct evhttp_request *request)
 {
-	const struct report *report = control->actions->report(control->agent);
 	int status = HTTP_OK;
 	json_t *reply = NULL;
 
 	if (endpoint->text) {
-		send_text(request, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", endpoint->text(report));
+		send_text(request, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", endpoint->text(control->agent));
 		return;
 	}
-	if (endpoint->report)
-		reply = endpoint->report(report);
+	if (endpoint == &root)
+		reply = list_endpoints(control);
 	else
-		status = endpoint->action(control, &reply);
+		status = endpoint->answer(control->agent, &reply);
 	if (reply)
 		send_json(request, status, reply);
 	else
 		send_failure(request, HTTP_INTERNAL, memory_format("no answer could be made"));
 }
 
+/* The endpoint with path and method; else one with the path alone, whose method can be told; else NULL. */
+static const struct control_endpoint *find_endpoint(const struct control *control, const char *path, const char *method)
+{
+	const struct control_endpoint *other = NULL;
+
+	if (strcmp(path, root.path) == 0)
+		return &root;
+	for (const struct control_endpoint *endpoint = control->endpoints; endpoint->path; endpoint++) {
+		if (strcmp(path, endpoint->path) != 0)
+			continue;
+		if (strcmp(method, endpoint->method) == 0)
+			return endpoint;
+		other = endpoint;
+	}
+	return other;
+}
+
 static void handle_request(struct evhttp_request *request, void *argument)
 {
 	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-	enum evhttp_cmd_type method = evhttp_request_get_command(request);
+	const char *method = method_name(evhttp_request_get_command(request));
 	struct control *control = argument;
-	const struct endpoint *other = NULL;
+	const struct control_endpoint *endpoint = path ? find_endpoint(control, path, method) : NULL;
 
-	for (size_t i = 0; path && i < ENDPOINTS; i++) {
-		if (strcmp(path, endpoints[i].path) != 0)
-			continue;
-		if (endpoints[i].method == method) {
-			answer(control, &endpoints[i], request);
-			return;
-		}
-		other = &endpoints[i];
-	}
-	if (other) {
-		const char *allowed = method_name(other->method);
-
-		evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", allowed);
-		send_failure(request, HTTP_BADMETHOD, memory_format("%s takes %s", other->path, allowed));
-	} else {
+	if (!endpoint) {
 		send_failure(request, HTTP_NOTFOUND, memory_format("there is no such path: GET / lists them all"));
+	} else if (strcmp(method, endpoint->method) != 0) {
+		evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", endpoint->method);
+		send_failure(request, HTTP_BADMETHOD, memory_format("%s takes %s", endpoint->path, endpoint->method));
+	} else {
+		answer(control, endpoint, request);
 	}
 }
 
@@ -254,13 +231,13 @@ static int serve(struct control *control, struct event_base *base, int fd)
 }
 
 int control_open(struct control **out, struct event_base *base, const char *path, const char *group,
-		 const struct control_actions *actions, void *agent)
+		 const struct control_endpoint *endpoints, void *agent)
 {
 	struct control *control = memory_new(1, sizeof(*control));
 	int error;
 
 	control->fd = -1;
-	control->actions = actions;
+	control->endpoints = endpoints;
 	control->agent = agent;
 	control->path = memory_format("%s", path);
 	error = control_socket_listen(path, group, &control->made);
