@@ -352,6 +352,9 @@ static int adopt_shared(const char *path, const char *name, void *argument)
 	attachment = attachment_add(attachments, interface);
 	attachment->kind = ATTACH_SHARED;
 	if (shared_adopt(attachment, path)) {
+		log_warning("%s: no instance of ours in its dispatcher: forgetting it (if the interface is in another "
+			    "network namespace, it goes on there)",
+			    interface);
 		unlink(path);
 		attachment_free(attachments, attachment);
 	}
