@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Reloads: what changed is applied, what did not change notices nothing, and a wrong file changes nothing at all."""
+import contextlib
 import json
 import re
 import signal
@@ -69,6 +70,31 @@ def test_added_and_removed_backends(lab):
     assert set(curl(lab.client1, vip(MIX, 6), "two", 60)) == {"near1", "back2"}
     lab.agent.reload(mix("back2"))
     assert set(curl(lab.client1, vip(MIX, 6), "rest", 20)) == {"back2"}
+
+
+def test_full_disk(lab):
+    """A reload goes on without a snapshot; one of another time must not stay, a restart would believe it."""
+    lab.agent.end(signal.SIGKILL)
+    lab.lb.run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", lab.agent.state)
+    try:
+        lab.agent.start(mix("near1"))
+        with open(lab.agent.state / "filler", "wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(bytes(4096))
+        lab.agent.reload(mix("near2", "back2"))
+        assert "going on without a snapshot" in lab.agent.log()
+        snapshot = lab.agent.state / "snapshot.json"
+        assert not snapshot.exists() or "mix/back2" in json.loads(snapshot.read_text())["ids"]["backends"]
+        with Stream(lab.client1, vip(MIX, 4), rate=2000, flows=50) as stream:
+            lab.agent.end(signal.SIGKILL)
+            lab.agent.start()
+            result = stream.stop()
+        assert result["lost"] == 0
+        assert set(curl(lab.client1, vip(MIX, 6), "full", 20)) == {"near2", "back2"}
+    finally:
+        lab.agent.close()
+        lab.lb.run("umount", lab.agent.state)
+        lab.agent.start()
 
 
 def test_added_backend_moves_only_its_share(lab):

@@ -203,6 +203,23 @@ static void test_a_failed_write_leaves_the_former_one(void **state)
 	json_decref(next);
 }
 
+static void test_removed_is_gone(void **state)
+{
+	const struct folder *folder = *state;
+	json_t *written = content(1);
+	char *why;
+
+	assert_int_equal(snapshot_write(folder->path, written), 0);
+	assert_int_equal(snapshot_remove(folder->path), 0);
+	assert_entries(folder->path, 0);
+	assert_null(snapshot_read(folder->path, &why));
+	assert_null(why);
+	assert_int_equal(snapshot_remove(folder->path), 0);
+	assert_int_equal(mkdir(folder->file, 0700), 0);
+	assert_true(snapshot_remove(folder->path) < 0);
+	json_decref(written);
+}
+
 static void test_a_place_that_cannot_be_written(void **state)
 {
 	const struct folder *folder = *state;
@@ -274,6 +291,7 @@ int main(void)
 		TEST(test_other_files_cannot_be_used),
 		TEST(test_remains_of_a_crash_do_no_harm),
 		TEST(test_a_failed_write_leaves_the_former_one),
+		TEST(test_removed_is_gone),
 		TEST(test_a_place_that_cannot_be_written),
 		TEST(test_what_is_there_is_not_written_again),
 		TEST(test_the_folder_is_made_with_its_parents),

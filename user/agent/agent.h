@@ -75,7 +75,8 @@ void agent_attach(struct agent *agent);
 
 /*
  * Gives indices to what the config names and writes them to the snapshot before any
- * map holds them. 0, or -ENOSPC (see ids_assign()).
+ * map holds them. 0; -ENOSPC (see ids_assign()); or another negative errno where the
+ * snapshot could neither be written nor removed.
  */
 int agent_assign(struct agent *agent, const struct config *config);
 

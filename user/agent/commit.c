@@ -18,7 +18,7 @@ static int save(struct agent *agent)
 	int err = snapshot_write(agent->options.state, content);
 
 	json_decref(content);
-	if (!err) /* otherwise the next commit tries again */
+	if (!err) /* otherwise they differ, and the next commit tries again */
 		agent->saved_maps = maps;
 	return err;
 }
@@ -65,9 +65,17 @@ int agent_assign(struct agent *agent, const struct config *config)
 		return err;
 	}
 	ids_each_new(agent->state.ids, clear_service, clear_backend, agent->dataplane);
-	if (save(agent)) /* a full disk must not keep traffic from being balanced */
+	if (!save(agent))
+		return 0;
+	/*
+	 * A full disk must not keep traffic from being balanced, but the indices of another time
+	 * would lead a restart astray: none are better. Where they cannot be removed, nothing changes.
+	 */
+	agent->saved_maps = 0;
+	err = snapshot_remove(agent->options.state);
+	if (!err)
 		log_warning("going on without a snapshot: if sluiced restarts before it can be written, counters start anew");
-	return 0;
+	return err;
 }
 
 void agent_forget(struct agent *agent)
@@ -93,11 +101,11 @@ void agent_restore(struct agent *agent)
 	json_t *content = snapshot_read(agent->options.state, &why);
 
 	if (dataplane_maps_id(agent->dataplane) && (!content || !restore_from(agent, content))) {
+		const char *lost = content ? "it is of other maps" : "no file";
+
 		log_warning("the snapshot of the running dataplane is lost (%s): traffic goes on, counters start anew",
-			    why
-				    ?: content ? "it is of other maps"
-					       : "no file");
-		dataplane_disown_maps(agent->dataplane);
+			    why ? why : lost);
+		agent_forget(agent);
 	}
 	free(why);
 	json_decref(content);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 #include "lib/file.h"
@@ -82,6 +83,17 @@ int snapshot_write(const char *folder, const json_t *content)
 	if (err)
 		log_error("%s: %s", path, strerror(-err));
 	free(text);
+	free(path);
+	return err;
+}
+
+int snapshot_remove(const char *folder)
+{
+	char *path = memory_format("%s/" SNAPSHOT_FILE, folder);
+	int err = unlink(path) && errno != ENOENT ? -errno : 0;
+
+	if (err)
+		log_error("%s: %s", path, strerror(-err));
 	free(path);
 	return err;
 }

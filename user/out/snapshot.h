@@ -14,6 +14,10 @@ int snapshot_folder(const char *folder);
  */
 int snapshot_write(const char *folder, const json_t *content);
 
+/* Removes the snapshot, if there is one: better none than one of another time. 0, or a negative errno with the reason
+ * in the log. */
+int snapshot_remove(const char *folder);
+
 /* A new reference, or NULL if there is none (*why is NULL) or it cannot be used (*why says it, to be freed). */
 json_t *snapshot_read(const char *folder, char **why);
 
