@@ -21,6 +21,7 @@
 #include "lib/arena.h"
 #include "model/config.h"
 #include "model/network.h"
+#include "unit/parsed.h"
 
 #define SAMPLE_IFINDEX 7
 #define SAMPLE_GATEWAY "10.255.255.254"
@@ -49,14 +50,6 @@ __attribute__((format(printf, 2, 3))) static inline const char *sample_name(stru
 	assert_in_range(vsnprintf(name, sizeof(name), format, arguments), 1, CONFIG_NAME_MAX);
 	va_end(arguments);
 	return arena_strdup(config->arena, name);
-}
-
-static inline struct address sample_address(const char *text)
-{
-	struct address address = {0};
-
-	assert_int_equal(address_parse(text, &address), 0);
-	return address;
 }
 
 /* With room for so many backends. */
@@ -117,7 +110,7 @@ static inline void sample_network(struct network *network)
 {
 	struct link link = {
 		.ifindex = SAMPLE_IFINDEX, .ethernet = true, .up = true, .mtu = 1500, .mac = {2, 0, 0, 0, 0, 1}};
-	struct neighbour_key key = {.ifindex = SAMPLE_IFINDEX, .address = sample_address(SAMPLE_GATEWAY)};
+	struct neighbour_key key = {.ifindex = SAMPLE_IFINDEX, .address = parsed_address(SAMPLE_GATEWAY)};
 
 	strcpy(link.name, "eth0");
 	network_link_set(network, &link);
@@ -138,8 +131,8 @@ static inline void sample_route(struct network *network, struct address destinat
 	route->kind = ROUTE_UNICAST;
 	route->type = RTN_UNICAST;
 	route->ifindex = SAMPLE_IFINDEX;
-	route->gateway = sample_address(SAMPLE_GATEWAY);
-	route->source = sample_address(destination.family == AF_INET ? "10.0.0.1" : "2001:db8::1");
+	route->gateway = parsed_address(SAMPLE_GATEWAY);
+	route->source = parsed_address(destination.family == AF_INET ? "10.0.0.1" : "2001:db8::1");
 	HASH_ADD(hh, network->routes, destination, sizeof(route->destination), route);
 }
 

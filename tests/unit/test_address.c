@@ -9,26 +9,11 @@
 #include <string.h>
 
 #include "lib/address.h"
-
-static struct address address(const char *text)
-{
-	struct address parsed;
-
-	assert_int_equal(address_parse(text, &parsed), 0);
-	return parsed;
-}
-
-static struct prefix prefix(const char *text)
-{
-	struct prefix parsed;
-
-	assert_int_equal(prefix_parse(text, &parsed), 0);
-	return parsed;
-}
+#include "unit/parsed.h"
 
 static void reads_addresses(void **state)
 {
-	struct address four = address("192.0.2.10"), six = address("2001:db8::10");
+	struct address four = parsed_address("192.0.2.10"), six = parsed_address("2001:db8::10");
 
 	(void)state;
 	assert_int_equal(four.family, AF_INET);
@@ -65,12 +50,12 @@ static void writes_addresses(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
-		struct address parsed = address(texts[i]);
+		struct address parsed = parsed_address(texts[i]);
 
 		assert_ptr_equal(address_format(&parsed, text), text);
 		assert_string_equal(text, texts[i]);
 	}
-	struct address upper = address("2001:DB8:0:0:0:0:0:A");
+	struct address upper = parsed_address("2001:DB8:0:0:0:0:0:A");
 
 	assert_string_equal(address_format(&upper, text), "2001:db8::a");
 	assert_string_equal(address_format(&(struct address){0}, text), "none");
@@ -78,8 +63,8 @@ static void writes_addresses(void **state)
 
 static void compares_addresses(void **state)
 {
-	struct address zero4 = address("0.0.0.0"), zero6 = address("::"), one = address("10.0.0.1"),
-		       same = address("10.0.0.1"), mapped = address("::ffff:10.0.0.1");
+	struct address zero4 = parsed_address("0.0.0.0"), zero6 = parsed_address("::"), one = parsed_address("10.0.0.1"),
+		       same = parsed_address("10.0.0.1"), mapped = parsed_address("::ffff:10.0.0.1");
 
 	(void)state;
 	assert_true(address_equal(&one, &same));
@@ -113,7 +98,7 @@ static void reads_prefixes(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(right) / sizeof(*right); i++) {
-		struct prefix parsed = prefix(right[i].text);
+		struct prefix parsed = parsed_prefix(right[i].text);
 
 		assert_int_equal(parsed.length, right[i].length);
 		assert_string_equal(prefix_format(&parsed, text), right[i].written);
@@ -166,8 +151,8 @@ static void contains(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct prefix where = prefix(cases[i].prefix);
-		struct address what = address(cases[i].address);
+		struct prefix where = parsed_prefix(cases[i].prefix);
+		struct address what = parsed_address(cases[i].address);
 
 		assert_int_equal(prefix_contains(&where, &what), cases[i].inside);
 	}

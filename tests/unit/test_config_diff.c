@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "model/config_diff.h"
+#include "unit/parsed.h"
 
 /* Two equal configurations, one of which a test changes. All names are sorted, as the parser leaves them. */
 struct pair {
@@ -22,29 +23,13 @@ struct pair {
 	struct config_port ports[2][2];
 };
 
-static struct address address(const char *text)
-{
-	struct address parsed;
-
-	assert_int_equal(address_parse(text, &parsed), 0);
-	return parsed;
-}
-
-static struct prefix prefix(const char *text)
-{
-	struct prefix parsed;
-
-	assert_int_equal(prefix_parse(text, &parsed), 0);
-	return parsed;
-}
-
 static void fill(struct pair *pair, int i)
 {
 	pair->interfaces[i][0] = (struct config_interface){.name = "eth0"};
 	pair->interfaces[i][1] = (struct config_interface){.name = "eth1", .mode = MODE_NATIVE};
-	pair->backends[i][0] = (struct config_backend){"web1", address("10.0.0.11"), 100};
-	pair->backends[i][1] = (struct config_backend){"web2", address("10.0.0.12"), 100};
-	pair->backends[i][2] = (struct config_backend){"web3", address("2001:db8::13"), 50};
+	pair->backends[i][0] = (struct config_backend){"web1", parsed_address("10.0.0.11"), 100};
+	pair->backends[i][1] = (struct config_backend){"web2", parsed_address("10.0.0.12"), 100};
+	pair->backends[i][2] = (struct config_backend){"web3", parsed_address("2001:db8::13"), 50};
 	pair->pools[i][0] = (struct config_pool){.name = "web",
 						 .forward = FORWARD_GUE,
 						 .gue_port = 6080,
@@ -52,8 +37,8 @@ static void fill(struct pair *pair, int i)
 						 .backends = pair->backends[i],
 						 .backend_count = 3};
 	pair->pools[i][1] = (struct config_pool){.name = "zone", .forward = FORWARD_L2, .table_size = 251};
-	pair->addresses[i][0] = prefix("192.0.2.10");
-	pair->addresses[i][1] = prefix("2001:db8::10");
+	pair->addresses[i][0] = parsed_prefix("192.0.2.10");
+	pair->addresses[i][1] = parsed_prefix("2001:db8::10");
 	pair->ports[i][0] = (struct config_port){443, IPPROTO_TCP};
 	pair->ports[i][1] = (struct config_port){0, IPPROTO_UDP};
 	pair->services[i][0] = (struct config_service){.name = "www",
@@ -142,7 +127,7 @@ static void backends_come_go_and_change(void **state)
 
 	pair->backends[1][0].weight = 50;
 	pair->backends[1][1].name = "web20";
-	pair->backends[1][2].address = address("10.0.0.13");
+	pair->backends[1][2].address = parsed_address("10.0.0.13");
 	expect(&pair->config[0], &pair->config[1],
 	       "remove backend web/web2: address 10.0.0.12, weight 100\n"
 	       "change backend web/web1: weight 100 -> 50\n"
@@ -194,14 +179,14 @@ static void services_compare_whatever_the_order(void **state)
 {
 	struct pair *pair = *state;
 
-	pair->addresses[1][0] = prefix("2001:db8::10");
-	pair->addresses[1][1] = prefix("192.0.2.10");
+	pair->addresses[1][0] = parsed_prefix("2001:db8::10");
+	pair->addresses[1][1] = parsed_prefix("192.0.2.10");
 	pair->ports[1][0] = (struct config_port){0, IPPROTO_UDP};
 	pair->ports[1][1] = (struct config_port){443, IPPROTO_TCP};
 	pair->config[1].service_count = pair->config[0].service_count = 1;
 	expect(&pair->config[0], &pair->config[1], "");
 
-	pair->addresses[1][1] = prefix("192.0.2.0/28");
+	pair->addresses[1][1] = parsed_prefix("192.0.2.0/28");
 	pair->ports[1][1].port = 80;
 	pair->services[1][0].hash = HASH_SOURCE;
 	expect(&pair->config[0], &pair->config[1],
@@ -217,7 +202,7 @@ static void long_lists_are_cut(void **state)
 		char text[ADDRESS_TEXT];
 
 		snprintf(text, sizeof(text), "198.51.100.%d", 100 + i);
-		pair->addresses[1][i] = prefix(text);
+		pair->addresses[1][i] = parsed_prefix(text);
 	}
 	pair->services[1][0].address_count = 12;
 	expect(&pair->config[0], &pair->config[1],

@@ -28,6 +28,7 @@
 
 #include "in/netlink.h"
 #include "model/network.h"
+#include "unit/parsed.h"
 
 #define PATIENCE 30 /* s, after which a test has failed */
 
@@ -163,24 +164,16 @@ static struct lab *lab_of(void **state)
 
 /* ---- asking and waiting ---- */
 
-static struct address address(const char *text)
-{
-	struct address out;
-
-	assert_int_equal(address_parse(text, &out), 0);
-	return out;
-}
-
 static void watch(struct lab *lab, const char *a, const char *b)
 {
-	struct address destinations[] = {address(a), address(b ? b : a)};
+	struct address destinations[] = {parsed_address(a), parsed_address(b ? b : a)};
 
 	assert_int_equal(netlink_watch(lab->netlink, destinations, 2), 0);
 }
 
 static struct next_hop hop_to(const struct lab *lab, const char *destination)
 {
-	struct address asked = address(destination);
+	struct address asked = parsed_address(destination);
 	struct next_hop hop;
 
 	network_next_hop(&lab->network, &asked, &hop);
@@ -275,7 +268,7 @@ static const struct neighbour *kernel_neighbour(const struct lab *lab, const cha
 {
 	struct neighbour_key key = {
 		.ifindex = network_link_by_name(&lab->network, "v0")->ifindex,
-		.address = address(text),
+		.address = parsed_address(text),
 	};
 
 	return network_neighbour(&lab->network, &key);
@@ -472,7 +465,7 @@ static void test_many_destinations(void **state)
 	assert_non_null(destinations);
 	run("ip route add default via 10.0.0.2; ip -6 route add default via fe80::2 dev v0");
 	for (__u32 i = 0; i < COUNT; i++) {
-		destinations[i] = address(i % 2 ? "10.64.0.0" : "2001:db8:64::");
+		destinations[i] = parsed_address(i % 2 ? "10.64.0.0" : "2001:db8:64::");
 		destinations[i].word[i % 2 ? 0 : 3] |= __builtin_bswap32(i / 4); /* each one twice */
 	}
 	assert_int_equal(netlink_watch(lab->netlink, destinations, COUNT), 0);

@@ -369,7 +369,7 @@ static void test_headers_of_backends(void **unused)
 
 	(void)unused;
 	config->pools[1].forward = FORWARD_GUE;
-	config->pools[1].backends[1].address = sample_address("2001:db8::7");
+	config->pools[1].backends[1].address = parsed_address("2001:db8::7");
 	start(&state, &plan, config);
 	assert_int_equal(backend(plan, &state, "a", "one")->encap, ENCAP_IPIP4);
 	assert_int_equal(backend(plan, &state, "b", "one")->encap, ENCAP_GUE4);
