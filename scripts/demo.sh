@@ -339,9 +339,9 @@ what_to_try() {
 demo() {
 	local pool family
 	say "Eight hosts: two clients, a router, the balancer, four servers"
-	make_network
 	mkdir "$run/bpf"
-	mount -t bpf none "$run/bpf"
+	mount -t bpf none "$run/bpf" # first: ip(8) would mount one on /sys/fs/bpf, and leave it, if it found none
+	make_network
 	for host in $servers; do
 		start_server "$host"
 	done
