@@ -33,10 +33,10 @@ PKG_LIBS = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(LIBRARY_NAMES)))$(P
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g $(WARNINGS) -Iinclude -Ibpf -MMD -MP \
 	-isystem /usr/include/$(shell $(CC) -print-multiarch)
 
-LIB_SOURCES := $(wildcard user/lib/*.c user/model/*.c user/in/*.c user/out/*.c)
+LIB_SOURCES := $(wildcard user/lib/*.c user/model/*.c user/in/*.c user/out/*.c user/probe/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 PROGRAMS := $(BUILD)/sluiced $(BUILD)/sluice $(BUILD)/sluice-backend
-SKELETONS := $(BUILD)/sluice.skel.h $(BUILD)/backend.skel.h $(BUILD)/dispatcher.skel.h
+SKELETONS := $(BUILD)/sluice.skel.h $(BUILD)/backend.skel.h $(BUILD)/dispatcher.skel.h $(BUILD)/probe.skel.h
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 PACKET_TESTS := $(patsubst tests/packet/%.c,$(BUILD)/tests/packet/%,$(wildcard tests/packet/test_*.c))
 PACKET_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/packet/test_%,$(wildcard tests/packet/*.c)))
@@ -97,7 +97,13 @@ $(BUILD)/sluice-backend: $(call program,backend) $(BUILD)/libsluice.a
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libsluice.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Itests $< $(BUILD)/libsluice.a $(PKG_LIBS) -lcmocka -lm -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Itests $< $(filter %.o,$^) $(BUILD)/libsluice.a $(PKG_LIBS) -lcmocka -lm -o $@
+
+# of the agent itself
+$(BUILD)/tests/unit/test_notify: $(BUILD)/user/agent/notify.o
+
+# runs the real thing at the other end
+$(BUILD)/tests/unit/test_probe_path: | $(BUILD)/sluice-backend
 
 $(BUILD)/tests/packet/%.o: tests/packet/%.c | $(BUILD)/sluice.skel.h
 	@mkdir -p $(@D)

@@ -221,12 +221,15 @@ static __always_inline enum outcome strip(struct __sk_buff *skb, struct packet *
 {
 	/*
 	 * The kernel insists that a whole header of the outer family be left. An
-	 * inner IPv4 packet can be smaller than an IPv6 header: lengthen it; the
-	 * stack trims it by its own length.
+	 * inner IPv4 packet can be smaller than an IPv6 header: the outer packet
+	 * becomes one of IPv4 first, whose header is 20 bytes shorter. (Lengthening
+	 * it with bpf_skb_change_tail() fails on what a tunnel has marked as encapsulated.)
 	 */
-	if (packet->source.version == 6 && skb->len < packet->offset + sizeof(struct ipv6hdr) &&
-	    bpf_skb_change_tail(skb, packet->offset + sizeof(struct ipv6hdr), 0))
-		return OUTCOME_no_room;
+	if (packet->source.version == 6 && skb->len < packet->offset + sizeof(struct ipv6hdr)) {
+		if (bpf_skb_change_proto(skb, bpf_htons(ETH_P_IP), 0))
+			return OUTCOME_no_room;
+		packet->offset -= sizeof(struct ipv6hdr) - sizeof(struct iphdr);
+	}
 	/* gso_size is that of the inner segments already: GRO took the outer header off each */
 	if (bpf_skb_adjust_room(skb, -(__s32)(packet->offset - ETH_HLEN), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
 		return OUTCOME_no_room;

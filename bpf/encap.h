@@ -10,10 +10,8 @@
 #define SLUICE_ENCAP_H
 
 #include "maps.h"
+#include "outer.h"
 #include "packet.h"
-
-/* RFC 6335's dynamic ports; 14 bits of entropy, from the end of the hash that does not choose the slot */
-#define ENTROPY_PORT(hash) (0xc000 | ((hash)&0x3fff))
 
 /*
  * Makes room for `push` bytes and copies Ethernet and outer headers there: in
@@ -48,13 +46,6 @@ static __always_inline void mend_udp(struct packet *p, struct udphdr *udp)
 {
 	udp->source = bpf_htons(ENTROPY_PORT(p->hash));
 	udp->len = bpf_htons(p->ip_length + sizeof(*udp));
-}
-
-static __always_inline __u16 checksum_finish(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
 }
 
 static __always_inline enum reason encap_in4(struct packet *p, const struct backend *backend, bool v6, bool gue)

@@ -45,19 +45,14 @@ int undo_filters(struct rtnetlink *rtnl, const struct host_link *link, unsigned 
 
 static int undo_clsact(struct rtnetlink *rtnl, const struct host_link *link, unsigned int *changes)
 {
-	enum ingress_qdisc qdisc;
-	int err = rtnl_ingress_qdisc(rtnl, link->ifindex, &qdisc);
+	int err = tc_clsact_delete_unused(rtnl, link->ifindex);
 
-	if (!err && qdisc != INGRESS_QDISC_CLSACT)
+	if (err == -ENOENT)
 		return 0;
-	if (!err)
-		err = rtnl_has_filters(rtnl, link->ifindex);
-	if (err > 0) {
+	if (err == -EBUSY) {
 		log_info("%s: the clsact qdisc stays, because others' filters are on it", link->name);
 		return 0;
 	}
-	if (!err)
-		err = clsact_delete(link->ifindex);
 	if (err)
 		log_error("%s: cannot remove the clsact qdisc: %s", link->name, strerror(-err));
 	else

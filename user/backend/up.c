@@ -183,10 +183,10 @@ static int attach_link(struct up *up, const struct state_link *link)
 	__u32 id;
 	bool present = !filter_query(up->rtnl, link->ifindex, BPF_TC_INGRESS, &id);
 	bool removed = false;
-	int err = rtnl_ingress_qdisc(up->rtnl, link->ifindex, &qdisc);
+	int err = tc_ingress_qdisc(up->rtnl, link->ifindex, &qdisc);
 
 	if (!err && qdisc == INGRESS_QDISC_NONE)
-		err = clsact_add(link->ifindex);
+		err = tc_clsact_add(link->ifindex);
 	if (!err)
 		err = filter_attach(link->ifindex, BPF_TC_INGRESS, up->program.decap_fd);
 	if (!err && up->options->mss != MSS_OFF)

@@ -57,7 +57,7 @@ static int want_link(struct state *state, const struct host_link *link, struct r
 	}
 	if (!link->up)
 		log_warning("%s is down: nothing arrives until `ip link set %s up`", link->name, link->name);
-	err = rtnl_ingress_qdisc(rtnl, link->ifindex, &qdisc);
+	err = tc_ingress_qdisc(rtnl, link->ifindex, &qdisc);
 	if (err) {
 		log_error("%s: cannot read its qdiscs: %s", link->name, strerror(-err));
 		return err;
