@@ -157,6 +157,13 @@ make_network() {
 	END
 }
 
+run_server() {
+	rm -f "$run/$1/pid"
+	setsid nsenter --net="/run/netns/$prefix$1" -- nginx -c "$run/$1/nginx.conf" -p "$run/$1" \
+		-e "$run/$1/error.log" </dev/null >>"$run/$1/nginx.log" 2>&1 &
+	await 10 test -s "$run/$1/pid" || die "nginx does not start on $1: $(<"$run/$1/nginx.log")"
+}
+
 start_server() {
 	local host=$1 pool vips=()
 	mkdir "$run/$host"
@@ -182,9 +189,7 @@ start_server() {
 			}
 		}
 	END
-	setsid nsenter --net="/run/netns/$prefix$host" -- nginx -c "$run/$host/nginx.conf" -p "$run/$host" \
-		-e "$run/$host/error.log" </dev/null >"$run/$host/nginx.log" 2>&1 &
-	await 10 test -s "$run/$host/pid" || die "nginx does not start on $host: $(<"$run/$host/nginx.log")"
+	run_server "$host"
 	for pool in "${!vip[@]}"; do
 		vips+=(--vip "192.0.2.${vip[$pool]}" --vip "2001:db8::${vip[$pool]}")
 	done
@@ -198,6 +203,8 @@ write_config() {
 		interfaces:
 		  - {name: eth0, mode: native}
 		hash_key: "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+		defaults:
+		  probe: {type: http, path: /probe, interval: 200ms, timeout: 200ms, rise: 2, fall: 2}
 		pools:
 		  ipip:
 		    forward: ipip
@@ -229,6 +236,8 @@ sluice() { in_ns lb "$build/sluice" --socket "$socket" "$@"; }
 all_resolved() { sluice --json show backends | grep -q '"resolved": *true' &&
 	! sluice --json show backends | grep -q '"resolved": *false'; }
 
+all_up() { ! sluice --json show backends | grep -q '"state": *"down"'; }
+
 started() { ! kill -0 "$balancer" || sluice status; } # or has ended already
 
 start_balancer() {
@@ -239,6 +248,7 @@ start_balancer() {
 	await 10 started || true
 	sluice status >/dev/null || die "sluiced did not start"
 	await 10 all_resolved || die "sluiced does not find the way to all backends: $(sluice show backends)"
+	await 10 all_up || die "not all backends pass their probes: $(sluice show backends)"
 }
 
 url() { # POOL FAMILY
@@ -287,6 +297,47 @@ kill_agent() {
 	printf '   ... and here is a new one, that took over what runs\n'
 	wait "$output"
 	check_wrk gue 6 "$(<"$run/wrk.log")"
+}
+
+# The moment of the last event of a kind for a backend, in ms since 1970; none yet: 0
+event_moment() { # KIND POOL BACKEND
+	local when
+	when=$(sluice --json show events "$2" "$3" | tr -d '\n' | sed 's/} *, *{/}\n{/g' | grep "\"event\": *\"$1\"" |
+		tail -n 1 | sed -n 's/.*"time": *"\([^"]*\)".*/\1/p')
+	if [[ -n $when ]]; then date -d "$when" +%s%3N; else echo 0; fi
+}
+
+event_since() { (($(event_moment "$2" "$3" "$4") >= $1)); } # MOMENT KIND POOL BACKEND
+
+# A server is killed and started again while wrk runs: probes find out, and the others serve.
+fail_over() {
+	local output killed started errors
+	run_wrk ipip 4 6 >"$run/wrk.log" &
+	output=$!
+	sleep 1
+	killed=$(date +%s%3N)
+	ip netns pids "${prefix}blue" | xargs kill -KILL
+	if ! await 5 event_since "$killed" backend_down ipip blue; then
+		failed "blue was killed, and the probes did not find out"
+		return
+	fi
+	printf '   blue is dead (SIGKILL). %s ms later no packet went there any more:\n      %s\n' \
+		"$(($(event_moment backend_down ipip blue) - killed))" "$(last_text ipip blue)"
+	sleep 1
+	started=$(date +%s%3N)
+	run_server blue
+	await 10 event_since "$started" backend_up ipip blue || failed "blue was started again, and did not come back"
+	printf '   blue was started again, and after %s ms it had its share again\n' \
+		"$(($(event_moment backend_up ipip blue) - started))"
+	wait "$output"
+	errors=$(awk '/Socket errors/ { gsub(/[^0-9 ]/, ""); print $1 + $2 + $3 + $4 }' "$run/wrk.log")
+	printf '   wrk: %s requests, of which %s failed: connections to the dead server\n' \
+		"$(awk '/requests in/ { print $1 }' "$run/wrk.log")" "${errors:-0}"
+}
+
+last_text() { # POOL BACKEND
+	sluice --json show events "$1" "$2" | tr -d '\n' | sed 's/} *, *{/}\n{/g' | tail -n 1 |
+		sed -n 's/.*"text": *"\([^"]*\)".*/\1/p'
 }
 
 # "POOL BACKEND SHARE" of every backend, as the balancer's tables have it
@@ -358,6 +409,8 @@ demo() {
 	done
 	say "The agent dies under load"
 	kill_agent
+	say "A server dies under load"
+	fail_over
 	say "Who served how much, by the servers' own logs"
 	report
 	if ((failures)); then

@@ -71,6 +71,7 @@ static void fill_plan(struct plan *plan, struct table *table)
 	table->generation = 1;
 	table->owner = memory_new(table->size, sizeof(*table->owner));
 	maglev_build(table->owner, table->size, members, BACKENDS, key);
+	plan->backends_generation = 1;
 	plan->tables = memory_new(1, sizeof(struct table *));
 	plan->tables[0] = table;
 	plan->table_count = 1;
@@ -86,7 +87,7 @@ static int load_sluice(struct program *program, struct maps *maps)
 {
 	struct plan *plan = plan_new();
 	struct table table = {0};
-	struct synced *synced = NULL;
+	struct synced synced = {0};
 	int err;
 
 	fill_plan(plan, &table);

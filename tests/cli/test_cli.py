@@ -1,155 +1,22 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""The CLI against a stand-in agent: an HTTP server on a Unix socket that says what a test wants.
+"""The CLI against a stand-in agent. Needs neither root nor a kernel feature. SLUICE names the program (build/sluice)."""
 
-Needs neither root nor a kernel feature. SLUICE names the program (build/sluice).
-"""
-
-import errno
-import http.server
 import json
 import os
-import pathlib
-import pty
-import select
 import shutil
 import signal
 import socket
-import socketserver
 import subprocess
-import tempfile
 import threading
 
 import pytest
 
-SLUICE = os.environ.get("SLUICE", str(pathlib.Path(__file__).parents[2] / "build" / "sluice"))
-
-BACKENDS = [
-    {"pool": "web", "name": "web1", "index": 1, "address": "10.0.0.11", "weight": 300, "state": "up", "share": 0.75,
-     "resolved": True, "why": None, "interface": "eth0", "next_hop": "10.0.0.11", "mac": "02:00:00:00:00:b1",
-     "mtu": 1500, "slots": 5, "packets": 12345678, "bytes": 9007199254740993},
-    {"pool": "web", "name": "web2", "index": 2, "address": "10.0.0.12", "weight": 100, "state": "up", "share": 0.25,
-     "resolved": False, "why": "no route to 10.0.0.12", "interface": None, "next_hop": None, "mac": None,
-     "mtu": None, "slots": 2, "packets": 0, "bytes": 0},
-    {"pool": "dns", "name": "web1", "index": 3, "address": "10.0.0.13", "weight": 100, "state": "up", "share": 1.0,
-     "resolved": True, "why": None, "interface": "eth0", "next_hop": "10.0.0.1", "mac": "02:00:00:00:00:01",
-     "mtu": 1500, "slots": 7, "packets": 9999, "bytes": 10000},
-]
-DROPS = [
-    {"reason": "forwarded", "action": "tx", "help": "sent to a backend", "packets": 5, "bytes": 500},
-    {"reason": "no_backend", "action": "drop", "help": "no usable backend", "packets": 0, "bytes": 0},
-]
-STATUS = {
-    "version": "0.1.0", "pid": 4242, "uptime_s": 11045,
-    "config": {"file": "/c.yaml", "loaded_at": "2026-01-01T00:00:00Z"},
-    "interfaces": [
-        {"name": "eth0", "ifindex": 2, "attach": "exclusive", "attached": True, "mode": "native", "why": ""},
-        {"name": "eth1", "ifindex": 0, "attach": "shared", "attached": False, "mode": "none",
-         "why": "no such interface"},
-    ],
-    "services": 1, "pools": 2, "backends": 3, "backends_unresolved": 1, "packets": 1234567, "bytes": 8,
-    "last_error": None,
-}
-BPF = {"folder": "/sys/fs/bpf/elsewhere", "program": {"id": 77, "object": "00ff"}, "maps": [], "links": []}
+from replies import BACKENDS, CHANGES, DROPS, LINES, REFUSED, STANDINGS, STATUS
+from stand_in import SLUICE, ask, on_terminal, run
 
 
-class Agent:
-    """Answers (method, path) with (status, JSON or bytes), or a function's result; remembers what was asked."""
-
-    def __init__(self, path):
-        self.path = str(path)
-        self.answers = {
-            ("GET", "/v1/backends"): (200, BACKENDS),
-            ("GET", "/v1/drops"): (200, DROPS),
-            ("GET", "/v1/status"): (200, STATUS),
-            ("GET", "/v1/bpf"): (200, BPF),
-            ("POST", "/v1/detach"): (200, {}),
-        }
-        self.asked = []
-        self.server = None
-        self.start()
-
-    def start(self):
-        agent = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def answer(self):
-                agent.asked.append((self.command, self.path))
-                answer = agent.answers.get((self.command, self.path), (404, {"error": "there is no such path"}))
-                status, body = answer() if callable(answer) else answer
-                body = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_POST = answer
-
-            def address_string(self):
-                return "-"
-
-            def log_message(self, *_):
-                pass
-
-        class Server(socketserver.ThreadingUnixStreamServer):
-            daemon_threads = True
-
-        self.server = Server(self.path, Handler)
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def stop(self):
-        if self.server:
-            self.server.shutdown()
-            self.server.server_close()
-            os.unlink(self.path)
-            self.server = None
-
-
-@pytest.fixture
-def folder():
-    # a Unix socket's path is short; pytest's own folders are not
-    with tempfile.TemporaryDirectory(prefix="sluice-cli-") as path:
-        yield pathlib.Path(path)
-
-
-@pytest.fixture
-def agent(folder):
-    agent = Agent(folder / "sock")
-    yield agent
-    agent.stop()
-
-
-def run(*arguments, **options):
-    environment = {"PATH": os.environ["PATH"], "TERM": "xterm", **options.pop("env", {})}
-    return subprocess.run([SLUICE, *map(str, arguments)], capture_output=True, text=True, timeout=60, env=environment,
-                          stdin=subprocess.DEVNULL, **options)
-
-
-def ask(agent, *arguments, **options):
-    return run("--socket", agent.path, *arguments, **options)
-
-
-def on_terminal(*arguments, typed=b"", env=None):
-    """Runs it on a terminal of its own: exit code and all that it wrote."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.environ.pop("NO_COLOR", None)
-        os.environ.update({"TERM": "xterm", **(env or {})})
-        os.execv(SLUICE, [SLUICE, *map(str, arguments)])
-    written = b""
-    if typed:
-        os.write(fd, typed)
-    while True:
-        assert select.select([fd], [], [], 60)[0], "it hangs"
-        try:
-            piece = os.read(fd, 65536)
-        except OSError as error:
-            assert error.errno == errno.EIO  # the terminal's other end is closed
-            piece = b""
-        if not piece:
-            break
-        written += piece
-    os.close(fd)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), written.decode()
+VERBS = ("status", "show", "watch", "backend", "check", "diff", "reload", "apply", "confirm", "rollback", "detach",
+         "version", "help")
 
 
 # The command line
@@ -158,12 +25,12 @@ def on_terminal(*arguments, typed=b"", env=None):
 def test_help_lists_verbs_and_exit_codes():
     result = run("help")
     assert result.returncode == 0
-    for word in ("check", "diff", "reload", "status", "show", "detach", "version", "--socket", "exit codes"):
+    for word in (*VERBS, "--socket", "exit codes"):
         assert word in result.stdout
     assert run("--help").stdout == result.stdout
 
 
-@pytest.mark.parametrize("verb", ["check", "diff", "reload", "status", "show", "detach", "version", "help"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb):
     assert f"usage: sluice {verb}" in run(verb, "--help").stdout
     assert run("help", verb).stdout == run(verb, "-h").stdout
@@ -174,7 +41,9 @@ def test_every_verb_has_help(verb):
     (["relod"], "unknown verb 'relod': did you mean 'reload'?"),
     (["d"], "'d' is ambiguous: diff, detach"),
     ([""], "unknown verb ''"),
-    (["show"], "services, pools, backends, neighbours, drops or bpf"),
+    (["show"], "services, pools, backends, neighbours, drops, events or bpf"),
+    (["co", "x"], "'confirm' takes no 'x'"),
+    (["c"], "'c' is ambiguous: check, confirm"),
     (["show", "flows"], "choose one of services, pools"),
     (["show", "bpf", "x"], "takes no name"),
     (["show", "pools", "a", "b"], "takes no 'b'"),
@@ -186,7 +55,35 @@ def test_every_verb_has_help(verb):
     (["show", "pools", "--count", "2"], "--count goes with --watch"),
     (["show", "pools", "--watch", "0"], "give seconds"),
     (["show", "pools", "--watch=x"], "give seconds"),
-    (["show", "pools", "--watch", "--count", "0"], "give a number of samples"),
+    (["show", "pools", "--watch", "--count", "0"], "give a number from 1"),
+    (["show", "backends", "a", "b", "c"], "takes no 'c'"),
+    (["show", "events", "--watch"], "see 'sluice watch'"),
+    (["show", "events", "--all", "--count", "3"], "exclude each other"),
+    (["show", "events", "--count", "0"], "give a number from 1"),
+    (["watch", "--json=1"], "takes no value"),
+    (["watch", "a", "b", "c"], "'watch' takes no 'c'"),
+    (["backend"], "needs to know what: sluice backend ACTION POOL BACKEND"),
+    (["backend", "drain", "web"], "needs to know what"),
+    (["backend", "stop", "web", "web1"], "unknown action 'stop': choose one of drain, maint, ready, weight"),
+    (["backend", "maitn", "web", "web1"], "did you mean 'maint'?"),
+    (["backend", "weight", "web", "web1"], "needs a pool, backends and a weight"),
+    (["backend", "weight", "web", "web1", "ten"], "weight 'ten': give a number from 0 to 65535"),
+    (["backend", "weight", "web", "web1", "65536"], "give a number from 0 to 65535"),
+    (["backend", "weight", "web", "web1", "99999999999999999999"], "give a number from 0 to 65535"),
+    (["backend", "weight", "web", "web1", "1", "--for", "1m"], "only a drain ends by itself"),
+    (["backend", "drain", "web", "web1", "--for", "10"], "--for 10: give a duration from 1s to 7d"),
+    (["backend", "drain", "web", "web1", "--for", "8d"], "from 1s to 7d"),
+    (["backend", "drain", "web", "web1", "--for", "999999999999999h"], "from 1s to 7d"),
+    (["backend", "drain", "web", "web1", "--for", "999ms"], "from 1s to 7d"),
+    (["backend", "drain", "web", "web1", "--reason", "x" * 120], "120 bytes: at most 119"),
+    (["backend", "drain", "web", "web1", "--reason", "a\nb"], "one line"),
+    (["backend", "drain", "web", "web1", "--reason", "\udcff"], "not UTF-8"),
+    (["backend", "drain", "\udcff", "web1"], "not UTF-8"),
+    (["apply"], "needs to know what: sluice apply FILE"),
+    (["apply", "a", "b"], "'apply' takes no 'b'"),
+    (["apply", "a", "--confirm", "60"], "--confirm 60: give a duration from 1s to 1d"),
+    (["apply", "--confirm", "file.yaml"], "--confirm file.yaml: give a duration"),
+    (["reload", "--confirm", "60s"], "'reload' takes no --confirm"),
     (["detach"], "confirm it with --yes"),
 ])
 def test_wrong_usage(arguments, message):
@@ -279,13 +176,79 @@ def test_backends_table(agent):
     result = ask(agent, "show", "backends")
     assert result.returncode == 0
     lines = result.stdout.splitlines()
-    assert lines[0].split() == "POOL NAME ADDRESS STATE WEIGHT SHARE SLOTS INTERFACE NEXT HOP PACKETS BYTES".split()
-    assert lines[1].split() == "web web1 10.0.0.11 up 300 75.0% 5 eth0 10.0.0.11 12.3M 9.0P".split()
-    assert lines[3].split()[-2:] == ["9999", "10.0k"]
+    assert lines[0].split() == "POOL NAME ADDRESS STATE SINCE WEIGHT SHARE PACKETS BYTES PROBE".split()
+    assert lines[1].split()[:10] == "web web1 10.0.0.11 up 3 h 300 75.0% 12.3M 9.0P".split()
+    assert lines[1].endswith("GET /healthz: 200 after 0.9 ms")
+    assert lines[2].endswith("  cannot be reached: no route to 10.0.0.12")
+    assert lines[3].split()[8:10] == ["9999", "10.0k"]
     assert lines[-1] == "web/web2 cannot be reached: no route to 10.0.0.12"
     assert "\033" not in result.stdout
     # numbers end where their header ends
     assert lines[1].index("12.3M") + 5 == lines[0].index("PACKETS") + 7
+
+
+def test_backends_in_detail(agent):
+    lines = ask(agent, "show", "backends", "web", "web1", "--long").stdout.splitlines()
+    assert lines[0].split() == ("POOL NAME ADDRESS STATE SINCE WEIGHT SHARE SLOTS INTERFACE NEXT HOP MAC MTU "
+                                "PACKETS BYTES PROBE").split()
+    assert lines[1].split()[8:12] == ["5", "eth0", "10.0.0.11", "02:00:00:00:00:b1"]
+    assert lines[3:] == ["web/web1 probe http: up, 12 alike in a row, the last 0.3 s ago: "
+                         "GET /healthz: 200 after 0.9 ms"]
+
+
+def test_how_backends_stand(agent):
+    agent.answers["GET", "/v1/backends"] = (200, STANDINGS)
+    text = ask(agent, "show", "backends").stdout
+    rows = {line.split()[1]: line for line in text.split("\n\n", maxsplit=1)[0].splitlines()}
+    for name, state, weight in (("fine", "up", "100"), ("ramping", "up 40%", "40/100"), ("gone", "down", "0/100"),
+                                ("kept", "down (kept)", "100"), ("held", "down (held)", "0/100"),
+                                ("new", "down (new)", "0/100"), ("leaving", "drain*", "0/100"),
+                                ("off", "maint*", "0/100"), ("light", "up*", "50/100")):
+        assert f"  {state}  " in rows[name]
+        assert f" {weight} " in rows[name]
+    assert text.split("\n\n")[1].splitlines() == [
+        f"web/gone is down for 12 min: {REFUSED}",
+        f"web/kept is down for 12 min: {REFUSED}; min_healthy keeps it in the table",
+        "web/held is down for 12 min: its probes pass again; held down for 40 s more after 3 falls",
+        "web/new is down for 12 min: not probed yet",
+        "web/leaving is set to drain by root since Mar  1 12:00:00, 14 min left: disk swap",
+        "web/off is set to maint by uid 1234 since Mar  1 12:00:00",
+        "web/light is set to weight 50 by root since Mar  1 12:00:00: slow disk",
+    ]
+
+
+def test_many_notes_are_cut_short(agent):
+    agent.answers["GET", "/v1/backends"] = (200, [STANDINGS[2]] * 1000)
+    assert ask(agent, "show", "backends").stdout.splitlines()[-1] == "and 980 more: sluice show backends --long"
+    assert ask(agent, "show", "backends", "--long").stdout.count("is down for") == 1000
+
+
+def test_probes_texts_are_cut_where_a_terminal_ends(agent):
+    agent.answers["GET", "/v1/backends"] = (200, STANDINGS)
+    code, text = on_terminal("--socket", agent.path, "show", "backends", env={"NO_COLOR": "1"}, columns=100)
+    table, notes = text.replace("\r", "").split("\n\n")[:2]
+    assert code == 0
+    assert max(map(len, table.splitlines())) <= 100
+    assert f"is down for 12 min: {REFUSED}\n" in notes
+
+
+def test_control_characters_do_not_reach_the_terminal(agent):
+    # what a server says becomes part of a probe's text; an agent should not pass it on, but who knows
+    agent.answers["GET", "/v1/backends"] = (200, [{**STANDINGS[2], "probe": "a\033[2J\x9b1mb\nc"}])
+    code, text = on_terminal("--socket", agent.path, "show", "backends", env={"NO_COLOR": "1"}, columns=200)
+    assert code == 0
+    assert "\033" not in text
+    assert "\x9b" not in text
+    assert "a [2J 1mb c" in text
+
+
+def test_pools_table(agent):
+    lines = ask(agent, "show", "pools").stdout.splitlines()
+    assert lines[0].split() == "NAME UP STATE FALLBACK FORWARD SERVICES PACKETS BYTES".split()
+    assert [line.split("  ")[0] for line in lines[1:]] == ["web", "dns", "api", "old"]
+    for line, part in zip(lines[1:], ("2/2  ok  ", "1+1/3  degraded, 1 unreachable  ", "0/2  empty: spare serves  ",
+                                      "0/2  empty  ")):
+        assert part in line
 
 
 def test_json_is_exact(agent):
@@ -315,17 +278,37 @@ def test_counters_that_cannot_be_read(agent):
 
 def test_status(agent):
     text = ask(agent, "status").stdout
-    for part in ("sluiced 0.1.0, process 4242, up 3 h 4 min", "/c.yaml", "3, of which 1 cannot be reached",
+    for part in ("sluiced 0.1.0, process 4242, up 3 h 4 min", "/c.yaml, loaded ", "3: 1 up, 1 drain, 1 down",
+                 "1 without a next hop", "dns: degraded, 1 unreachable (1 of 3 up, 1 kept)",
+                 "api: empty: spare serves (0 of 2 up)", "old: empty (0 of 2 up)", "3, 1 under way\n",
                  "1.2M packets", "not attached: no such interface"):
         assert part in text
+    for part in ("web: ", "overrides", "not confirmed", "late"):
+        assert part not in text
     agent.answers["GET", "/v1/status"] = (200, {**STATUS, "last_error": "c.yaml:1:2: error: wrong"})
     assert "The last reload failed" in ask(agent, "status").stdout
+
+
+def test_status_tells_what_waits_for_the_operator(agent):
+    applied = "new.yaml, applied over the control socket by root (uid 0) at 2026-03-01T12:00:00Z"
+    agent.answers["GET", "/v1/backends"] = (200, STANDINGS * 5)
+    agent.answers["GET", "/v1/status"] = (200, {
+        **STATUS, "config": {**STATUS["config"], "source": "socket", "applied": applied, "confirm_left_ms": 42900},
+        "probing": {**STATUS["probing"], "waiting": 7, "late": 3, "worst_late_ms": 250}, "backends_kept": 1})
+    text = ask(agent, "status").stdout
+    for part in (f"{applied}; 'sluice reload' goes back to the file",
+                 "not confirmed: in 42 s the former one comes back, unless 'sluice confirm'",
+                 "web/leaving drain by root since Mar  1 12:00:00, 14 min left: disk swap",
+                 "and 5 more: sluice show backends --long", "7 wait for one of 256 places",
+                 "3 of 1000 begun late, the worst by 250 ms", "(1 of them kept in the table by min_healthy)"):
+        assert part in text
 
 
 def test_colours_are_for_terminals(agent):
     code, text = on_terminal("--socket", agent.path, "show", "backends")
     assert code == 0
     assert "\033[31m" in text
+    assert "\033[32m" in text
     assert "\033" not in on_terminal("--socket", agent.path, "show", "backends", env={"NO_COLOR": "1"})[1]
     assert "\033" not in on_terminal("--socket", agent.path, "show", "backends", env={"TERM": "dumb"})[1]
 
@@ -352,12 +335,6 @@ def test_output_that_cannot_be_written(agent):
 
 
 # Reload and diff
-
-
-CHANGES = {"changes": [{"change": "add", "what": "backend web/web3", "detail": "weight 1"},
-                       {"change": "remove", "what": "pool old", "detail": ""},
-                       {"change": "change", "what": "service www", "detail": "pool web -> dns"}]}
-LINES = "+ backend web/web3: weight 1\n- pool old\n~ service www: pool web -> dns\n"
 
 
 def test_diff(agent):

@@ -147,10 +147,10 @@ class Agent:
     def log(self):
         return self.log_file.read_text() if self.log_file.exists() else ""
 
-    def request(self, method, path):
+    def request(self, method, path, body=None):
         connection = UnixConnection(self.socket)
         try:
-            connection.request(method, path)
+            connection.request(method, path, body)
             response = connection.getresponse()
             return response.status, response.read().decode()
         finally:
@@ -167,6 +167,32 @@ class Agent:
 
     def backend(self, pool, name):
         return next(item for item in self.show("backends") if (item["pool"], item["name"]) == (pool, name))
+
+    def states(self, pool):
+        return {item["name"]: item["state"] for item in self.show("backends", pool)}
+
+    def wait_state(self, pool, name, state, seconds=10.0):
+        """Waits until the backend (or, with None, every one of the pool) is in this state."""
+        def reached():
+            states = self.states(pool)
+            return all(value == state for key, value in states.items() if name in (None, key))
+
+        wait_for(reached, f"{pool}/{name or 'all'} is {state}: {self.show('backends', pool)}", seconds)
+
+    def events(self, kind=None, pool=None, backend=None, since=0):
+        """The events after number `since`, oldest first."""
+        events = json.loads(self.request("GET", f"/v1/events?since={since}")[1])
+        return [event for event in events if kind in (None, event["event"]) and pool in (None, event["pool"]) and
+                backend in (None, event["backend"])]
+
+    def last_event(self):
+        """The number of the last event: what comes after it is new."""
+        events = self.events()
+        return events[-1]["id"] if events else 0
+
+    def wait_event(self, kind, pool=None, backend=None, since=0, seconds=10.0):
+        return wait_for(lambda: self.events(kind, pool, backend, since), f"event {kind} {pool} {backend}",
+                        seconds)[0]
 
     def packets(self, pool):
         return {item["name"]: item["packets"] for item in self.show("backends") if item["pool"] == pool}

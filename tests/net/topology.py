@@ -111,9 +111,12 @@ class Namespace:
 
 
 class Topology:
-    """The namespaces above, without any service in them, and a temporary folder with a bpffs."""
+    """The namespaces above, without any service in them, and a temporary folder with a bpffs.
 
-    def __init__(self):
+    `more`: further backends, as in BACKENDS."""
+
+    def __init__(self, more=None):
+        self.hosts = {**BACKENDS, **(more or {})}
         self.prefix = f"sluice{os.getpid()}-{next(serial)}-"
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-net-"))
         self.namespaces = {}
@@ -133,7 +136,7 @@ class Topology:
             raise AttributeError(name) from None
 
     def build(self):
-        for name in ("router", "router2", "lb", *BACKENDS, *CLIENTS):
+        for name in ("router", "router2", "lb", *self.hosts, *CLIENTS):
             self.namespaces[name] = Namespace(self.prefix + name)
         self.router.shell("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
         self.router2.shell("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
@@ -143,7 +146,7 @@ class Topology:
                            *(f"addr add {self.on_link(number, 1, family)} dev {segment}" for family in (4, 6)))
         for name in ("eth0", "eth1"):
             self.add_lb_interface(name)
-        for name, (segment, host) in BACKENDS.items():
+        for name, (segment, host) in self.hosts.items():
             self.add_host(name, segment, host)
         self.add_host("router2", "front", 254)
         self.add_host("router2", "far", 254, "eth1")
@@ -154,8 +157,8 @@ class Topology:
             self.namespaces[name].ip(*(f"addr add {self.on_link(network, 2 + i, family)} dev eth0"
                                        for i in range(CLIENT_ADDRESSES) for family in (4, 6)),
                                      "link set eth0 up")
-        for name in (*CLIENTS, *BACKENDS, "router2"):
-            network = CLIENTS.get(name) or SEGMENTS[BACKENDS.get(name, ("front",))[0]]
+        for name in (*CLIENTS, *self.hosts, "router2"):
+            network = CLIENTS.get(name) or SEGMENTS[self.hosts.get(name, ("front",))[0]]
             self.namespaces[name].ip(*(f"route add default via {address(network, 1, family)}" for family in (4, 6)))
             self.namespaces[name].run("ethtool", "-K", "eth0", "tx", "off")
         for network in VIP_NETWORKS:
@@ -205,12 +208,12 @@ class Backends:
         self.vips = vips
         self.processes = []
         self.seen = {}
-        for name in BACKENDS:
+        for name in topology.hosts:
             self.start_nginx(name)
             self.start(name, PYTHON, HERE / "udp.py", "serve", name, ECHO)
             if decapsulate:
                 self.up(name)
-        for name in BACKENDS:
+        for name in topology.hosts:
             namespace = topology.namespaces[name]
             wait_for(lambda: namespace.run("ss", "-Hltn", f"sport = {HTTP}").stdout, f"nginx on {name}")
             wait_for(lambda: namespace.run("ss", "-Hlun", f"sport = {ECHO}").stdout, f"echo server on {name}")
@@ -255,7 +258,16 @@ class Backends:
                 }}
             }}""")
         (folder / "access.log").touch()
+        self.run_nginx(name)
+
+    def run_nginx(self, name):
+        folder = self.topology.folder / f"{name}-nginx"
         self.start(name, "nginx", "-c", folder / "nginx.conf", "-p", folder, "-e", folder / "error.log")
+
+    def restart_nginx(self, name):
+        """After its processes were killed."""
+        self.run_nginx(name)
+        wait_for(lambda: self.topology.namespaces[name].run("ss", "-Hltn", f"sport = {HTTP}").stdout, f"nginx on {name}")
 
     def backend_command(self, name, *arguments, check=True):
         return self.topology.namespaces[name].run(
@@ -270,7 +282,7 @@ class Backends:
     def requests(self, tag):
         """How many requests for /TAG... each backend's log has."""
         counts = {}
-        for name in BACKENDS:
+        for name in self.topology.hosts:
             log = (self.topology.folder / f"{name}-nginx/access.log").read_text()
             counts[name] = sum(line.startswith(f"/{tag}") for line in log.splitlines())
         return {name: count for name, count in counts.items() if count}
@@ -311,10 +323,11 @@ def wrk(namespace, vip, tag, seconds=1, connections=8, keepalive=False, port=HTT
     return wrk_result(start_wrk(namespace, vip, tag, seconds, connections, keepalive, port))
 
 
-def start_wrk(namespace, vip, tag, seconds, connections=8, keepalive=False, port=HTTP):
+def start_wrk(namespace, vip, tag, seconds, connections=8, keepalive=False, port=HTTP, script=None):
     host = f"[{vip}]" if ":" in vip else vip
     header = () if keepalive else ("-H", "Connection: close")
     return namespace.popen("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s", *header,
+                           *(("-s", script) if script else ()),
                            f"http://{host}:{port}/{tag}", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

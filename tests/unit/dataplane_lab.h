@@ -55,6 +55,7 @@ static inline int end(void **state)
 	plan_free(lab->plan);
 	ids_free(lab->state.ids);
 	network_free(&lab->state.network);
+	health_free(lab->state.health);
 	config_free(lab->state.config);
 	free(lab);
 	if (if_nametoindex("v0") && system("ip link del v0") != 0)
@@ -114,7 +115,7 @@ static inline void plan_for(struct lab *lab, struct config *config)
 	lab->state.config = config;
 	sample_routes(&lab->state.network, config);
 	assert_int_equal(ids_assign(lab->state.ids, config), 0);
-	plan_make(lab->plan, &lab->state);
+	sample_plan(lab->plan, &lab->state);
 }
 
 static inline void open_dataplane(struct lab *lab)
@@ -150,7 +151,7 @@ static inline void restart(struct lab *lab)
 	plan_free(lab->plan);
 	lab->plan = plan_new();
 	open_dataplane(lab);
-	plan_make(lab->plan, &lab->state);
+	sample_plan(lab->plan, &lab->state);
 }
 
 /* The ids of what is in the kernel. */

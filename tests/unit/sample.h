@@ -21,6 +21,7 @@
 #include "lib/arena.h"
 #include "model/config.h"
 #include "model/network.h"
+#include "model/plan.h"
 #include "unit/parsed.h"
 
 #define SAMPLE_IFINDEX 7
@@ -64,6 +65,7 @@ static inline struct config_pool *sample_pool(struct config *config, const char 
 	pool->forward = FORWARD_IPIP;
 	pool->gue_port = 6080;
 	pool->table_size = table_size;
+	pool->fallback = CONFIG_NONE;
 	pool->backends = arena_array(config->arena, backends, sizeof(*pool->backends));
 	return pool;
 }
@@ -148,6 +150,21 @@ static inline void sample_routes(struct network *network, const struct config *c
 static inline struct address sample_host(__u32 n)
 {
 	return (struct address){.family = AF_INET, .word = {htonl(0x0a000000 + n)}};
+}
+
+static inline void sample_event(void *argument, const struct event_fact *fact)
+{
+	(void)argument;
+	(void)fact;
+}
+
+/* Plans for the state's configuration: without probes, every backend counts as up. The health is to be freed. */
+static inline void sample_plan(struct plan *plan, struct state *state)
+{
+	if (!state->health)
+		state->health = health_new(sample_event, NULL, time);
+	health_configure(state->health, state->config, false, 1);
+	plan_make(plan, state, PLAN_ALL);
 }
 
 /* Numbers that look random but are the same in every run. */

@@ -121,7 +121,7 @@ static void run_wrong_file(const char *path)
 static void wrong_files_give_their_errors(void **state)
 {
 	(void)state;
-	assert_true(for_each_file(WRONG, run_wrong_file) >= 70);
+	assert_true(for_each_file(WRONG, run_wrong_file) >= 260);
 }
 
 static void run_right_file(const char *path)
@@ -133,7 +133,7 @@ static void right_files_are_accepted(void **state)
 {
 	(void)state;
 	run_right_file(EXAMPLE);
-	assert_true(for_each_file(RIGHT, run_right_file) >= 5);
+	assert_true(for_each_file(RIGHT, run_right_file) >= 9);
 }
 
 static void check_address(const struct address *address, const char *expected)
@@ -186,16 +186,20 @@ static void the_design_gives_its_struct(void **state)
 	assert_int_equal(pool->backends[1].weight, CONFIG_DEFAULT_WEIGHT);
 	check_address(&pool->backends[1].address, "10.0.0.12");
 
-	assert_true(pool->probe.set);
-	assert_int_equal(pool->probe.type, PROBE_HTTP);
-	assert_int_equal(pool->probe.interval_ms, 2000);
-	assert_int_equal(pool->probe.timeout_ms, 1000);
-	assert_int_equal(pool->probe.rise, 2);
-	assert_int_equal(pool->probe.fall, 3);
-	assert_int_equal(pool->probe.port, 8080);
-	assert_string_equal(pool->probe.path, "/healthz");
-	assert_int_equal(pool->probe.expect_low, 200);
-	assert_int_equal(pool->probe.expect_high, 299);
+	assert_int_equal(pool->probe_count, 1);
+	assert_int_equal(pool->probes[0].type, PROBE_HTTP);
+	assert_int_equal(pool->probes[0].interval_ms, 2000);
+	assert_int_equal(pool->probes[0].fast_interval_ms, 1000);
+	assert_int_equal(pool->probes[0].timeout_ms, 1000);
+	assert_int_equal(pool->probes[0].rise, 2);
+	assert_int_equal(pool->probes[0].fall, 3);
+	assert_int_equal(pool->probes[0].port, 8080);
+	assert_string_equal(pool->probes[0].path, "/healthz");
+	assert_int_equal(pool->probes[0].status_count, 1);
+	assert_int_equal(pool->probes[0].status[0].low, 200);
+	assert_int_equal(pool->probes[0].status[0].high, 299);
+	assert_int_equal(pool->fallback, CONFIG_NONE);
+	assert_null(config->notify.command);
 
 	assert_int_equal(config->service_count, 1);
 	assert_string_equal(service->name, "www");
@@ -232,7 +236,7 @@ static void lists_are_sorted_and_searchable(void **state)
 	assert_int_equal(config->pools[0].forward, FORWARD_IPIP);
 	assert_int_equal(config->pools[0].table_size, CONFIG_DEFAULT_TABLE_SIZE);
 	assert_int_equal(config->pools[0].backend_count, 0);
-	assert_false(config->pools[0].probe.set);
+	assert_int_equal(config->pools[0].probe_count, 0);
 	assert_ptr_equal(config_pool_find(config, "c.1"), &config->pools[2]);
 	assert_null(config_pool_find(config, "c"));
 
@@ -254,56 +258,6 @@ static void lists_are_sorted_and_searchable(void **state)
 	config_free(config);
 }
 
-static void probes_inherit_from_the_defaults(void **state)
-{
-	struct config *config = read_right(RIGHT "/probes.yaml");
-	const struct config_probe *inherited = &config->pools[0].probe, *tcp = &config->pools[1].probe,
-				  *own = &config->pools[2].probe;
-
-	(void)state;
-	assert_true(inherited->set && inherited->type == PROBE_HTTP);
-	assert_int_equal(inherited->interval_ms, 60000);
-	assert_int_equal(inherited->timeout_ms, 10);
-	assert_int_equal(inherited->rise, 1);
-	assert_int_equal(inherited->fall, 100);
-	assert_string_equal(inherited->path, "/alive?x=1");
-	assert_int_equal(inherited->expect_low, 204);
-	assert_int_equal(inherited->expect_high, 204);
-
-	/* what only http has does not come along */
-	assert_true(tcp->set && tcp->type == PROBE_TCP);
-	assert_int_equal(tcp->port, 8080);
-	assert_null(tcp->path);
-	assert_int_equal(tcp->expect_low, 0);
-
-	assert_true(own->set && own->type == PROBE_HTTP);
-	assert_int_equal(own->interval_ms, 3600000);
-	assert_int_equal(own->timeout_ms, 3600000);
-	assert_int_equal(own->port, 65535);
-	assert_string_equal(own->path, "/");
-	assert_int_equal(own->expect_high, 599);
-	config_free(config);
-}
-
-static void probe_defaults_fit_together(void **state)
-{
-	static const char text[] = HEAD "pools:\n"
-					"  fast: {probe: {type: tcp, interval: 500ms}}\n"
-					"  http: {probe: {type: http}}\n"
-					"  slow: {probe: {type: tcp, timeout: 5s}}\n";
-	struct config *config;
-
-	(void)state;
-	assert_null(read_bytes(text, strlen(text), &config));
-	assert_int_equal(config->pools[0].probe.timeout_ms, 500);
-	assert_string_equal(config->pools[1].probe.path, "/");
-	assert_int_equal(config->pools[1].probe.expect_low, 200);
-	assert_int_equal(config->pools[1].probe.expect_high, 299);
-	assert_int_equal(config->pools[1].probe.port, 0);
-	assert_int_equal(config->pools[2].probe.interval_ms, 5000);
-	config_free(config);
-}
-
 static void errors_show_line_and_caret(void **state)
 {
 	static const char text[] = HEAD "pools:\n"
@@ -319,8 +273,8 @@ static void errors_show_line_and_caret(void **state)
 		 "%1$s:4:21: error: table_size 4 is not a prime: the nearest prime is 3\n"
 		 "  web:\t{table_size: 4, b\xc3\xa4r: 1}\n"
 		 "      \t             ^\n"
-		 "%1$s:4:24: error: unknown key 'b\xc3\xa4r': a pool can have forward, gue_port, table_size, probe and "
-		 "backends\n"
+		 "%1$s:4:24: error: unknown key 'b\xc3\xa4r': a pool can have forward, gue_port, table_size, probe, "
+		 "any, start, min_healthy, ramp, hold_down, fallback and backends\n"
 		 "  web:\t{table_size: 4, b\xc3\xa4r: 1}\n"
 		 "      \t                ^\n"
 		 "%1$s:5:11: error: expected a map of services, by name, found '5'\n"
@@ -395,10 +349,9 @@ static void unreadable_files_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(wrong_files_give_their_errors),    cmocka_unit_test(right_files_are_accepted),
-		cmocka_unit_test(the_design_gives_its_struct),	    cmocka_unit_test(lists_are_sorted_and_searchable),
-		cmocka_unit_test(probes_inherit_from_the_defaults), cmocka_unit_test(probe_defaults_fit_together),
-		cmocka_unit_test(errors_show_line_and_caret),	    cmocka_unit_test(the_hash_key_is_never_shown),
+		cmocka_unit_test(wrong_files_give_their_errors), cmocka_unit_test(right_files_are_accepted),
+		cmocka_unit_test(the_design_gives_its_struct),	 cmocka_unit_test(lists_are_sorted_and_searchable),
+		cmocka_unit_test(errors_show_line_and_caret),	 cmocka_unit_test(the_hash_key_is_never_shown),
 		cmocka_unit_test(unreadable_files_are_named),
 	};
 

@@ -34,9 +34,11 @@ static void fill(struct pair *pair, int i)
 						 .forward = FORWARD_GUE,
 						 .gue_port = 6080,
 						 .table_size = 65537,
+						 .fallback = CONFIG_NONE,
 						 .backends = pair->backends[i],
 						 .backend_count = 3};
-	pair->pools[i][1] = (struct config_pool){.name = "zone", .forward = FORWARD_L2, .table_size = 251};
+	pair->pools[i][1] =
+		(struct config_pool){.name = "zone", .forward = FORWARD_L2, .table_size = 251, .fallback = CONFIG_NONE};
 	pair->addresses[i][0] = parsed_prefix("192.0.2.10");
 	pair->addresses[i][1] = parsed_prefix("2001:db8::10");
 	pair->ports[i][0] = (struct config_port){443, IPPROTO_TCP};
@@ -157,22 +159,107 @@ static void pools_change_in_every_way(void **state)
 
 	pool->gue_port = 6081;
 	pool->table_size = 251;
-	pool->probe = (struct config_probe){.set = true,
-					    .type = PROBE_HTTP,
-					    .interval_ms = 2000,
-					    .timeout_ms = 500,
-					    .rise = 2,
-					    .fall = 3,
-					    .port = 8080,
-					    .path = "/healthz",
-					    .expect_low = 200,
-					    .expect_high = 299};
 	pair->pools[1][1].forward = FORWARD_IPIP;
 	pair->pools[1][1].gue_port = 1; /* means nothing without gue */
 	expect(&pair->config[0], &pair->config[1],
-	       "change pool web: gue_port 6080 -> 6081, table_size 65537 -> 251, probe none -> http every 2 s, "
-	       "timeout 0.5 s, rise 2, fall 3, port 8080, /healthz expects 200-299\n"
+	       "change pool web: gue_port 6080 -> 6081, table_size 65537 -> 251\n"
 	       "change pool zone: forward l2 -> ipip\n");
+}
+
+static void probes_change_key_by_key(void **state)
+{
+	struct pair *pair = *state;
+	struct config_probe probes[2][3] = {
+		{{.type = PROBE_TCP, .interval_ms = 2000, .rise = 2, .send = {"QUIT\r\n", 6}},
+		 {.type = PROBE_PING, .interval_ms = 500}},
+		{{.type = PROBE_TCP, .interval_ms = 500, .rise = 3, .port = 25, .send = {"\0\xff\"", 3}},
+		 {.type = PROBE_PING, .interval_ms = 500, .via = VIA_ADDRESS},
+		 {.type = PROBE_EXEC, .interval_ms = 60000}},
+	};
+
+	for (int i = 0; i < 2; i++) {
+		pair->pools[i][0].probes = probes[i];
+		pair->pools[i][0].probe_count = 1;
+	}
+	expect(&pair->config[0], &pair->config[1],
+	       "change pool web: probe interval 2s -> 500ms, probe rise 2 -> 3, probe port the service's -> 25, "
+	       "probe send \"QUIT\\r\\n\" -> \"\\x00\\xff\\\"\"\n");
+
+	probes[1][0] = probes[0][0];
+	pair->pools[0][0].probe_count = 2;
+	pair->pools[1][0].probe_count = 3;
+	expect(&pair->config[0], &pair->config[1],
+	       "change pool web: probe 2 via auto -> address, probe 3 none -> exec every 1m\n");
+
+	pair->pools[0][0].probe_count = 0;
+	pair->pools[1][0].probe_count = 1;
+	expect(&pair->config[0], &pair->config[1], "change pool web: probe none -> tcp every 2s\n");
+	expect(&pair->config[1], &pair->config[0], "change pool web: probe tcp every 2s -> none\n");
+}
+
+static void secrets_in_headers_are_not_shown(void **state)
+{
+	struct pair *pair = *state;
+	const char *before = "Authorization: Bearer 5ec2e7", *after = "Authorization: Bearer 7e2ce5";
+	struct config_probe probes[2] = {{.type = PROBE_HTTP, .headers = &before, .header_count = 1},
+					 {.type = PROBE_HTTP, .headers = &after, .header_count = 1}};
+
+	for (int i = 0; i < 2; i++) {
+		pair->pools[i][0].probes = &probes[i];
+		pair->pools[i][0].probe_count = 1;
+	}
+	expect(&pair->config[0], &pair->config[1], "change pool web: probe headers changed\n");
+}
+
+static void judgement_and_fallback_change(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->pools[0][0].judgement = (struct config_judgement){
+		.min_healthy = 2, .hold_first_ms = 10000, .hold_max_ms = 300000, .hold_decay_ms = 600000};
+	pair->pools[1][0].judgement = (struct config_judgement){
+		.any = true, .start = START_UP, .min_healthy = 50, .min_healthy_percent = true, .ramp_ms = 30000};
+	pair->pools[1][0].fallback = 1;
+	pair->pools[0][1].fallback = 0;
+	expect(&pair->config[0], &pair->config[1],
+	       "change pool web: any false -> true, start probe -> up, min_healthy 2 -> 50%, ramp 0s -> 30s, "
+	       "hold_down 10s to 5m with decay 10m -> off, fallback none -> zone\n"
+	       "change pool zone: fallback web -> none\n");
+}
+
+static void new_pools_tell_their_probes(void **state)
+{
+	struct pair *pair = *state;
+	struct config_probe probes[2] = {{.type = PROBE_TCP, .interval_ms = 2000},
+					 {.type = PROBE_DNS, .interval_ms = 60000}};
+
+	pair->pools[1][1].probes = probes;
+	pair->pools[1][1].probe_count = 2;
+	pair->pools[1][1].fallback = 0;
+	pair->config[0].pool_count = 1;
+	pair->config[0].service_count = pair->config[1].service_count = 1;
+	expect(&pair->config[0], &pair->config[1],
+	       "add pool zone: forward l2, table_size 251, probe tcp every 2s, probe dns every 1m, fallback web\n");
+}
+
+static void notify_comes_goes_and_changes(void **state)
+{
+	struct pair *pair = *state;
+	const char *one[] = {"/bin/tell", "ops", NULL}, *other[] = {"/bin/tell", "ops", "night", NULL};
+
+	pair->config[1].notify =
+		(struct config_notify){.command = one, .user = "nobody", .timeout_ms = 10000, .rate = 60};
+	expect(&pair->config[0], &pair->config[1],
+	       "add notify: command /bin/tell ops, user nobody, timeout 10s, rate 60\n");
+	expect(NULL, &(struct config){.notify = pair->config[1].notify},
+	       "add notify: command /bin/tell ops, user nobody, timeout 10s, rate 60\n");
+	expect(&pair->config[1], &pair->config[0],
+	       "remove notify: command /bin/tell ops, user nobody, timeout 10s, rate 60\n");
+	pair->config[0].notify =
+		(struct config_notify){.command = other, .user = "sluice", .timeout_ms = 500, .rate = 6};
+	expect(&pair->config[0], &pair->config[1],
+	       "change notify: command /bin/tell ops night -> /bin/tell ops, user sluice -> nobody, "
+	       "timeout 500ms -> 10s, rate 6 -> 60\n");
 }
 
 static void services_compare_whatever_the_order(void **state)
@@ -240,6 +327,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(backends_come_go_and_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_removed_pool_takes_its_backends_along, setup, teardown),
 		cmocka_unit_test_setup_teardown(pools_change_in_every_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(probes_change_key_by_key, setup, teardown),
+		cmocka_unit_test_setup_teardown(secrets_in_headers_are_not_shown, setup, teardown),
+		cmocka_unit_test_setup_teardown(judgement_and_fallback_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(new_pools_tell_their_probes, setup, teardown),
+		cmocka_unit_test_setup_teardown(notify_comes_goes_and_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(services_compare_whatever_the_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_lists_are_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(interfaces_change, setup, teardown),

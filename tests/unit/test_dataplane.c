@@ -162,7 +162,7 @@ static void test_pins_of_two_generations(void **state)
 	assert_int_equal(pins_replace(fd, FOLDER "/maps/prefixes4"), 0);
 	close(fd);
 	open_dataplane(lab);
-	plan_make(lab->plan, &lab->state);
+	sample_plan(lab->plan, &lab->state);
 	assert_int_equal(dataplane_sync(lab->dataplane, lab->plan), 0);
 	assert_int_equal(attach(lab), 0);
 	check_kernel(lab);

@@ -30,7 +30,7 @@ static void start(struct state *state, struct plan **plan, struct config *config
 	sample_network(&state->network);
 	sample_routes(&state->network, config);
 	assert_int_equal(ids_assign(state->ids, config), 0);
-	plan_make(*plan, state);
+	sample_plan(*plan, state);
 }
 
 /* The state goes over to another configuration. */
@@ -40,7 +40,7 @@ static void reload(struct state *state, struct plan *plan, struct config *config
 	state->config = config;
 	sample_routes(&state->network, config);
 	assert_int_equal(ids_assign(state->ids, config), 0);
-	plan_make(plan, state);
+	sample_plan(plan, state);
 }
 
 static void end(struct state *state, struct plan *plan)
@@ -48,6 +48,7 @@ static void end(struct state *state, struct plan *plan)
 	plan_free(plan);
 	ids_free(state->ids);
 	network_free(&state->network);
+	health_free(state->health);
 	config_free(state->config);
 }
 
@@ -386,11 +387,11 @@ static void test_headers_of_backends(void **unused)
 	assert_memory_equal(&plan->backends[gone], &none, sizeof(none));
 
 	network_link_delete(&state.network, SAMPLE_IFINDEX);
-	plan_make(plan, &state);
+	sample_plan(plan, &state);
 	assert_memory_equal(backend(plan, &state, "a", "one"), &none, sizeof(none));
 	assert_int_equal(plan->tables[0]->owner[0], ids_backend(state.ids, "a", "one")); /* still its own */
 	sample_network(&state.network);
-	plan_make(plan, &state);
+	sample_plan(plan, &state);
 	assert_int_equal(backend(plan, &state, "a", "one")->encap, ENCAP_IPIP4);
 	end(&state, plan);
 }

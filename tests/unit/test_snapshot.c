@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/file.h"
 #include "out/snapshot.h"
 
 struct folder {
@@ -74,7 +75,7 @@ static void write_content(const struct folder *folder, int number)
 {
 	json_t *written = content(number);
 
-	assert_int_equal(snapshot_write(folder->path, written), 0);
+	assert_int_equal(snapshot_write(folder->path, "snapshot", SNAPSHOT_DURABLE, written), 0);
 	json_decref(written);
 }
 
@@ -82,7 +83,7 @@ static void assert_content(const struct folder *folder, int number)
 {
 	json_t *expected = content(number);
 	char *why;
-	json_t *read = snapshot_read(folder->path, &why);
+	json_t *read = snapshot_read(folder->path, "snapshot", &why);
 
 	assert_null(why);
 	assert_non_null(read);
@@ -107,9 +108,9 @@ static void test_no_snapshot_is_no_error(void **state)
 	const struct folder *folder = *state;
 	char *why = "";
 
-	assert_null(snapshot_read(folder->path, &why));
+	assert_null(snapshot_read(folder->path, "snapshot", &why));
 	assert_null(why);
-	assert_null(snapshot_read("/nonexistent/folder", &why));
+	assert_null(snapshot_read("/nonexistent/folder", "snapshot", &why));
 	assert_null(why);
 }
 
@@ -126,7 +127,7 @@ static void assert_unusable(const struct folder *folder)
 {
 	char *why;
 
-	assert_null(snapshot_read(folder->path, &why));
+	assert_null(snapshot_read(folder->path, "snapshot", &why));
 	assert_non_null(why);
 	assert_ptr_equal(strstr(why, folder->file), why);
 	free(why);
@@ -194,7 +195,7 @@ static void test_a_failed_write_leaves_the_former_one(void **state)
 	tiny = (struct rlimit){.rlim_cur = 10, .rlim_max = before.rlim_max};
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &tiny), 0);
-	err = snapshot_write(folder->path, next);
+	err = snapshot_write(folder->path, "snapshot", SNAPSHOT_DURABLE, next);
 	setrlimit(RLIMIT_FSIZE, &before);
 	signal(SIGXFSZ, SIG_DFL);
 	assert_true(err < 0);
@@ -209,14 +210,14 @@ static void test_removed_is_gone(void **state)
 	json_t *written = content(1);
 	char *why;
 
-	assert_int_equal(snapshot_write(folder->path, written), 0);
-	assert_int_equal(snapshot_remove(folder->path), 0);
+	assert_int_equal(snapshot_write(folder->path, "snapshot", SNAPSHOT_DURABLE, written), 0);
+	assert_int_equal(snapshot_remove(folder->path, "snapshot"), 0);
 	assert_entries(folder->path, 0);
-	assert_null(snapshot_read(folder->path, &why));
+	assert_null(snapshot_read(folder->path, "snapshot", &why));
 	assert_null(why);
-	assert_int_equal(snapshot_remove(folder->path), 0);
+	assert_int_equal(snapshot_remove(folder->path, "snapshot"), 0);
 	assert_int_equal(mkdir(folder->file, 0700), 0);
-	assert_true(snapshot_remove(folder->path) < 0);
+	assert_true(snapshot_remove(folder->path, "snapshot") < 0);
 	json_decref(written);
 }
 
@@ -227,14 +228,87 @@ static void test_a_place_that_cannot_be_written(void **state)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/missing", folder->path);
-	assert_true(snapshot_write(path, written) < 0);
+	assert_true(snapshot_write(path, "snapshot", SNAPSHOT_DURABLE, written) < 0);
 	put_file(path, "", 0);
-	assert_true(snapshot_write(path, written) < 0);
+	assert_true(snapshot_write(path, "snapshot", SNAPSHOT_DURABLE, written) < 0);
 	unlink(path);
 	assert_int_equal(mkdir(folder->file, 0700), 0);
-	assert_true(snapshot_write(folder->path, written) < 0);
+	assert_true(snapshot_write(folder->path, "snapshot", SNAPSHOT_DURABLE, written) < 0);
 	assert_entries(folder->path, 1);
 	json_decref(written);
+}
+
+/* Each has a file of its own, and a quick one is as whole as any. */
+static void test_names_do_not_mix(void **state)
+{
+	const struct folder *folder = *state;
+	json_t *health = content(2), *read;
+	char *why;
+
+	write_content(folder, 1);
+	assert_int_equal(snapshot_write(folder->path, "health", SNAPSHOT_SOON, health), 0);
+	assert_entries(folder->path, 2);
+	assert_content(folder, 1);
+	read = snapshot_read(folder->path, "health", &why);
+	assert_null(why);
+	assert_true(json_equal(read, health));
+	json_decref(read);
+	assert_null(snapshot_read(folder->path, "overrides", &why));
+	assert_null(why);
+	assert_int_equal(snapshot_remove(folder->path, "health"), 0);
+	assert_entries(folder->path, 1);
+	assert_content(folder, 1);
+	json_decref(health);
+}
+
+/* A quick one is written without reading what is there. */
+static void test_quick_ones_are_always_written(void **state)
+{
+	const struct folder *folder = *state;
+	json_t *written = content(1);
+	struct stat first, second;
+
+	write_content(folder, 1);
+	assert_int_equal(stat(folder->file, &first), 0);
+	assert_int_equal(snapshot_write(folder->path, "snapshot", SNAPSHOT_SOON, written), 0);
+	assert_int_equal(stat(folder->file, &second), 0);
+	assert_true(first.st_ino != second.st_ino);
+	assert_content(folder, 1);
+	json_decref(written);
+}
+
+/* Nobody else reads a secret, not even where a crash has left the file readable. */
+static void test_private_files_stay_private(void **state)
+{
+	const struct folder *folder = *state;
+	char path[PATH_MAX], fresh[PATH_MAX + 8], text[16] = "";
+	mode_t mask = umask(0);
+	struct stat info;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/applied.yaml", folder->path);
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	put_file(fresh, "left", 4);
+	assert_int_equal(chmod(fresh, 0666), 0);
+	assert_int_equal(file_replace(path, "secret\0\n", 8, FILE_PRIVATE), 0);
+	assert_int_equal(stat(path, &info), 0);
+	assert_int_equal(info.st_mode, S_IFREG | 0600);
+	file = fopen(path, "r");
+	assert_int_equal(fread(text, 1, sizeof(text), file), 8);
+	assert_memory_equal(text, "secret\0\n", 8);
+	fclose(file);
+
+	/* and one that was public becomes private, with a link in the way of the fresh one */
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(symlink("/nonexistent/elsewhere", fresh), 0);
+	assert_int_equal(file_replace(path, "x", 1, FILE_PRIVATE | FILE_QUICK), 0);
+	assert_int_equal(lstat(path, &info), 0);
+	assert_int_equal(info.st_mode, S_IFREG | 0600);
+	assert_int_equal(file_replace(path, "x", 1, 0), 0);
+	assert_int_equal(lstat(path, &info), 0);
+	assert_int_equal(info.st_mode, S_IFREG | 0644);
+	assert_entries(folder->path, 1);
+	umask(mask);
 }
 
 static void test_what_is_there_is_not_written_again(void **state)
@@ -293,6 +367,9 @@ int main(void)
 		TEST(test_a_failed_write_leaves_the_former_one),
 		TEST(test_removed_is_gone),
 		TEST(test_a_place_that_cannot_be_written),
+		TEST(test_names_do_not_mix),
+		TEST(test_quick_ones_are_always_written),
+		TEST(test_private_files_stay_private),
 		TEST(test_what_is_there_is_not_written_again),
 		TEST(test_the_folder_is_made_with_its_parents),
 		TEST(test_a_folder_that_cannot_be_made),

@@ -22,7 +22,7 @@ struct bench {
 	struct program program;
 	struct state state;
 	struct plan *plan;
-	struct synced *synced;
+	struct synced synced;
 };
 
 static int begin(void **state)
@@ -57,6 +57,7 @@ static int end(void **state)
 	plan_free(bench->plan);
 	ids_free(bench->state.ids);
 	network_free(&bench->state.network);
+	health_free(bench->state.health);
 	config_free(bench->state.config);
 	program_close(&bench->program);
 	maps_close(&bench->maps);
@@ -80,7 +81,7 @@ static void plan_for(struct bench *bench, struct config *config)
 	bench->state.config = config;
 	sample_routes(&bench->state.network, config);
 	assert_int_equal(ids_assign(bench->state.ids, config), 0);
-	plan_make(bench->plan, &bench->state);
+	sample_plan(bench->plan, &bench->state);
 }
 
 static int sync_whole(struct bench *bench)
@@ -301,10 +302,10 @@ static void test_unresolved_backends_come_and_go(void **state)
 	plan_for(bench, random_config(&seed));
 	sync_and_check(bench);
 	network_link_delete(&bench->state.network, SAMPLE_IFINDEX);
-	plan_make(bench->plan, &bench->state);
+	sample_plan(bench->plan, &bench->state);
 	sync_and_check(bench);
 	sample_network(&bench->state.network);
-	plan_make(bench->plan, &bench->state);
+	sample_plan(bench->plan, &bench->state);
 	sync_and_check(bench);
 }
 

@@ -3,49 +3,83 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+#include <sys/resource.h>
 
-#include "in/config_file.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "out/snapshot.h"
 
+#define DESCRIPTORS 65536 /* that this process may have: a probe under way needs one */
+
 static void commit_event(evutil_socket_t fd, short what, void *argument)
 {
-	const struct timeval later = {.tv_sec = 1};
-	struct agent *agent = argument;
-
 	(void)fd;
 	(void)what;
-	if (!agent->dataplane)
-		return;
-	agent->behind = agent_commit(agent) != 0;
-	if (!agent->behind)
-		return;
-	log_error("the kernel was not brought to the wanted state: trying again in a second");
-	evtimer_add(agent->retry, &later);
+	agent_commit_now(argument);
 }
 
 /* Any number of facts in one turn of the loop make one commit. */
-static void mark_dirty(void *argument)
+void agent_changed(struct agent *agent, enum plan_scope scope)
 {
-	struct agent *agent = argument;
-
+	if (scope == PLAN_HEALTH && !agent->verdict)
+		agent->verdict = clock_us();
+	agent->dirty = true;
+	if (scope == PLAN_ALL)
+		agent->scope = PLAN_ALL;
 	event_active(agent->commit, 0, 0);
 }
 
-static void retry_event(evutil_socket_t fd, short what, void *argument)
+static void network_changed(void *argument)
 {
-	struct agent *agent = argument;
+	agent_changed(argument, PLAN_ALL);
+}
+
+static void rollback_event(evutil_socket_t fd, short what, void *argument)
+{
+	json_t *reply;
 
 	(void)fd;
 	(void)what;
-	if (agent->behind)
-		mark_dirty(agent);
-	else if (agent->dataplane)
-		agent_attach(agent);
+	agent_rollback(argument, "not confirmed in time", EVENT_NOBODY, &reply);
+	json_decref(reply);
+}
+
+void agent_event(struct agent *agent, enum event_kind kind, uid_t uid, const char *format, ...)
+{
+	char text[EVENT_TEXT];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	events_add(agent->events, &(struct event_fact){.kind = kind, .text = text, .uid = uid});
+}
+
+/* To whoever watches, and to the hook. */
+static void event_added(void *argument, enum event_kind kind, const json_t *event)
+{
+	static const bool hooked[] = {
+#define EVENT_HOOK(name, severity, hook, help) hook,
+		EVENTS(EVENT_HOOK)
+#undef EVENT_HOOK
+	};
+	struct agent *agent = argument;
+
+	if (agent->control)
+		control_stream(agent->control, "/v1/watch", event);
+	if (hooked[kind])
+		notify_event(agent->notify, event);
+}
+
+static void notify_trouble(void *argument, const char *text)
+{
+	agent_event(argument, EVENT_hook_trouble, EVENT_NOBODY, "%s", text);
 }
 
 static void stop_event(evutil_socket_t fd, short what, void *argument)
@@ -63,7 +97,7 @@ static void reload_event(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	agent_reload(argument, &reply);
+	agent_reload(argument, EVENT_NOBODY, &reply);
 	json_decref(reply);
 }
 
@@ -72,6 +106,9 @@ int agent_detach(struct agent *agent)
 	const struct timeval replied = {.tv_usec = 100000}; /* the reply is written on a later turn of the loop */
 	int err;
 
+	if (agent->path)
+		probe_path_close(agent->path);
+	agent->path = NULL;
 	dataplane_close(agent->dataplane);
 	agent->dataplane = NULL;
 	agent->report.dataplane = NULL;
@@ -92,7 +129,7 @@ static int open_loop(struct agent *agent)
 	if (!agent->base)
 		return -ENOMEM;
 	agent->commit = event_new(agent->base, -1, 0, commit_event, agent);
-	agent->retry = evtimer_new(agent->base, retry_event, agent);
+	agent->rollback = evtimer_new(agent->base, rollback_event, agent);
 	for (size_t i = 0; i < 3; i++) {
 		agent->signals[i] = evsignal_new(agent->base, handlers[i].signal, handlers[i].function, agent);
 		event_add(agent->signals[i], NULL);
@@ -101,82 +138,145 @@ static int open_loop(struct agent *agent)
 	return 0;
 }
 
+/* Each probe under way has a descriptor. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= DESCRIPTORS)
+		return;
+	limit.rlim_cur = DESCRIPTORS;
+	if (limit.rlim_max < DESCRIPTORS)
+		limit.rlim_max = DESCRIPTORS;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		log_warning("the limit of open files stays as it is: %s", strerror(errno));
+}
+
+static int open_events(struct agent *agent)
+{
+	size_t lost = 0;
+
+	agent->events = events_open(agent->base, agent->options.state, &lost);
+	agent->notify = notify_new(agent->base, notify_trouble, agent);
+	events_listen(agent->events, event_added, agent);
+	if (lost)
+		agent_event(agent, EVENT_snapshot_lost, EVENT_NOBODY, "%zu lines of events.jsonl could not be read", lost);
+	return 0;
+}
+
+/* Health after the configuration; what an operator set after that. */
+static void start_health(struct agent *agent, bool running)
+{
+	notify_configure(agent->notify, &agent->state.config->notify);
+	probing_configure(agent, running);
+	if (!agent_restore_health(agent) && running)
+		agent_event(agent, EVENT_snapshot_lost, EVENT_NOBODY,
+			    "the backends' states are not known: all count as up until their probes fail");
+	agent_restore_overrides(agent);
+	probing_changed(agent, false);
+}
+
+static int start_config(struct agent *agent)
+{
+	char *errors = NULL;
+	int err = agent_read_config(agent, &agent->state.config, &errors);
+
+	if (err)
+		fputs(errors, stderr);
+	free(errors);
+	return err;
+}
+
 /* Everything up to the first commit: facts first, so that it is complete. */
 static int start(struct agent *agent)
 {
+	bool running;
 	int err = snapshot_folder(agent->options.state);
 
-	err = err ?: open_loop(agent);
+	raise_descriptors();
+	err = err ?: open_loop(agent) ?: open_events(agent) ?: start_config(agent);
 	err = err ?: dataplane_open(&agent->dataplane, agent->options.bpffs);
+	err = err ?: probing_open(agent);
 	if (err)
 		return err;
-	agent->report = (struct report){.state = &agent->state, .plan = agent->plan, .dataplane = agent->dataplane};
+	agent->report = (struct report){.state = &agent->state,
+					.plan = agent->plan,
+					.dataplane = agent->dataplane,
+					.prober = agent->prober,
+					.events = agent->events};
 	/* before anything is changed: another agent may have the socket. Nobody is answered until the loop runs */
 	err = control_open(&agent->control, agent->base, agent->options.socket, agent->options.group, agent_endpoints,
 			   agent);
 	if (err)
 		return err;
+	running = dataplane_maps_id(agent->dataplane) != 0;
 	agent_restore(agent);
 	err = agent_assign(agent, agent->state.config);
 	if (err == -ENOSPC) { /* the last run's tables are in the way: start with new maps */
 		agent_forget(agent);
 		err = agent_assign(agent, agent->state.config);
 	}
-	err = err ?: netlink_open(&agent->netlink, agent->base, &agent->state.network, mark_dirty, agent);
+	err = err ?: netlink_open(&agent->netlink, agent->base, &agent->state.network, network_changed, agent);
 	err = err ?: agent_watch(agent);
 	if (err)
 		return err;
 	agent_remember_neighbours(agent);
-	return agent_commit(agent);
+	start_health(agent, running);
+	return agent_commit(agent) ?: watch_open(agent);
+}
+
+static void free_event(struct event *event)
+{
+	if (event)
+		event_free(event);
 }
 
 static void stop(struct agent *agent)
 {
+	if (agent->state.health)
+		agent_save_overrides(agent); /* with what is left of drains */
+	probing_close(agent);
 	if (agent->control)
 		control_close(agent->control);
+	agent->control = NULL;
 	if (agent->netlink)
 		netlink_close(agent->netlink);
 	dataplane_close(agent->dataplane);
+	if (agent->events)
+		events_close(agent->events);
+	if (agent->notify)
+		notify_free(agent->notify);
 	for (size_t i = 0; i < 3; i++)
-		if (agent->signals[i])
-			event_free(agent->signals[i]);
-	if (agent->commit)
-		event_free(agent->commit);
-	if (agent->retry)
-		event_free(agent->retry);
+		free_event(agent->signals[i]);
+	free_event(agent->commit);
+	free_event(agent->rollback);
+	free_event(agent->watch);
 	if (agent->base)
 		event_base_free(agent->base);
 	plan_free(agent->plan);
 	ids_free(agent->state.ids);
 	network_free(&agent->state.network);
 	config_free(agent->state.config);
+	agent_former_free(agent);
+	json_decref(agent->interfaces);
 	free(agent->state.last_error);
+	free(agent->state.applied);
 }
 
-static void log_ready(const struct agent *agent)
+static void log_ready(struct agent *agent)
 {
 	const struct config *config = agent->state.config;
-	bool probes = false;
 
-	for (size_t i = 0; i < config->pool_count; i++)
-		probes |= config->pools[i].probe.set;
-	if (probes)
-		log_warning("probes are configured, but this version does not run them: every backend counts as up");
-	log_info("ready: %zu services, %zu pools, control socket %s", config->service_count, config->pool_count,
-		 agent->options.socket);
+	agent_event(agent, EVENT_agent_started, EVENT_NOBODY, "version %s, process %d: %zu services, %zu pools",
+		    SLUICE_VERSION, getpid(), config->service_count, config->pool_count);
+	log_info("ready: control socket %s", agent->options.socket);
 }
 
 int agent_run(const struct agent_options *options)
 {
-	struct agent agent = {.options = *options};
-	char *errors = NULL;
-	int err = config_file_read(options->config, &agent.state.config, &errors);
+	struct agent agent = {.options = *options, .scope = PLAN_ALL};
+	int err;
 
-	if (err) {
-		fputs(errors, stderr);
-		free(errors);
-		return EXIT_FAILURE;
-	}
 	agent.state.started = agent.state.config_loaded = time(NULL);
 	agent.state.ids = ids_new();
 	agent.plan = plan_new();

@@ -4,8 +4,8 @@
  * and mark it dirty; one deferred commit plans and syncs.
  *
  *   config file, SIGHUP, control socket ─┐
- *                                        ├─> state ─> commit: plan ─> dataplane_sync ─> dataplane_attach
- *   netlink ─────────────────────────────┘
+ *                             netlink ───┼─> state ─> commit: plan ─> dataplane_sync ─> dataplane_attach
+ *   probes ─> judgement (model/health.h) ┘
  */
 #ifndef SLUICE_AGENT_H
 #define SLUICE_AGENT_H
@@ -13,12 +13,16 @@
 #include <event2/event.h>
 #include <stdbool.h>
 
+#include "agent/notify.h"
 #include "in/control.h"
 #include "in/netlink.h"
 #include "model/plan.h"
 #include "model/state.h"
 #include "out/dataplane.h"
+#include "out/events.h"
+#include "out/probe_path.h"
 #include "out/report.h"
+#include "probe/prober.h"
 
 struct agent_options {
 	const char *config; /* file */
@@ -28,20 +32,45 @@ struct agent_options {
 	const char *group; /* of the socket, or NULL */
 };
 
+/* What ran before a configuration that waits to be confirmed. */
+struct former {
+	struct config *config;
+	char *applied;
+	json_t *ids, *health, *overrides;
+};
+
 struct agent {
 	struct agent_options options;
 	struct event_base *base;
 	struct state state;
+	struct events *events;
+	struct notify *notify;
+	struct prober *prober;
+	struct probe_path *path; /* to backends through their VIP; NULL while no probe takes it or it cannot be had */
+	__u32 path_maps;	 /* that it was made for */
+	char path_why[128];	 /* why it cannot be had */
+	struct pool_vips *vips;	 /* by pool: where its probes go through the VIP (probing.c) */
+	size_t vip_count;
 	struct netlink *netlink;
 	struct plan *plan;
 	struct dataplane *dataplane; /* NULL once detached */
 	struct control *control;
 	struct report report;
-	struct event *commit; /* active when the state is dirty */
-	struct event *retry;  /* attaching to interfaces that refused */
+	struct event *commit;	/* active when the state is dirty */
+	struct event *tick;	/* what time alone changes in the health */
+	struct event *save;	/* the health, some time after it changed */
+	struct event *watch;	/* every second: what failed is tried again, what is missing is made again */
+	struct event *rollback; /* when an applied configuration is not confirmed */
 	struct event *signals[3];
-	bool behind;	  /* the last commit failed: the kernel is not what the state wants */
-	__u32 saved_maps; /* that the snapshot on disk speaks of */
+	bool dirty;	       /* a commit is due */
+	__u64 verdict;	       /* since when, in us: the first change of the health that is not written yet; or 0 */
+	enum plan_scope scope; /* what the next commit has to look at */
+	bool drain_ended;      /* an override changed without an operator: to be saved with the health */
+	bool behind;	       /* the last commit failed: the kernel is not what the state wants */
+	__u32 saved_maps;      /* that the snapshot on disk speaks of */
+	struct former former;  /* config NULL: nothing waits to be confirmed */
+	json_t *waiting_text;  /* the text of the configuration that does */
+	json_t *interfaces;    /* which were attached when last looked at */
 };
 
 /* Runs until SIGTERM, SIGINT or a detach. Returns the process's exit code. */
@@ -53,24 +82,48 @@ int agent_run(const struct agent_options *options);
  */
 int agent_detach(struct agent *agent);
 
+/* Something in the state changed: the next turn of the loop commits it. */
+void agent_changed(struct agent *agent, enum plan_scope scope);
+
+/* Notes an event of the agent itself. */
+void agent_event(struct agent *agent, enum event_kind kind, uid_t uid, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
 /* endpoints.c: what the control socket offers, for control_open(); its agent is the struct agent. */
 extern const struct control_endpoint agent_endpoints[];
 
 /*
- * reload.c: reads the config file and applies it whole, or changes nothing. Both
- * return an HTTP status and a new reference in *reply: 200 {"changes": [...]}, of a
- * reload with "warnings": [TEXT...] too; or {"error": TEXT} with 422 for a file with
- * errors, 500 if the kernel refused, 503 for a reload once detached.
+ * reload.c: a new configuration is read whole and applied whole, or nothing changes. Each
+ * returns an HTTP status and a new reference in *reply: 200 {"changes": [...], "warnings": [TEXT...]}; or {"error":
+ * TEXT} with 422 for a text with errors, 409 while another waits to be confirmed, 500 if the kernel refused,
+ * 503 once detached.
  */
-int agent_reload(struct agent *agent, json_t **reply);
+int agent_reload(struct agent *agent, uid_t uid, json_t **reply);
 
-/* The same without doing it. */
-int agent_diff(struct agent *agent, json_t **reply);
+/* `name` stands for the text in messages. confirm_ms 0: it is kept at once, for restarts too. */
+int agent_apply(struct agent *agent, const struct control_request *request, const char *name, __u32 confirm_ms,
+		json_t **reply);
+int agent_confirm(struct agent *agent, uid_t uid, json_t **reply);
+int agent_rollback(struct agent *agent, const char *why, uid_t uid, json_t **reply);
+
+void agent_former_free(struct agent *agent);
+
+/* What a reload (text NULL) or applying the text would change. */
+int agent_diff(struct agent *agent, const struct control_request *request, json_t **reply);
+
+/* For the start: the configuration applied over the socket in an earlier run, or else the file's. */
+int agent_read_config(struct agent *agent, struct config **config, char **errors);
+
+/* operate.c: an operator's wish for a backend, as JSON. */
+int agent_operate(struct agent *agent, const struct control_request *request, json_t **reply);
 
 /* commit.c: brings the kernel to the state. Negative errno with the reason in the log. */
 int agent_commit(struct agent *agent);
 
-/* Attaches where that has not been possible yet; if some is left, it is tried again in a second. */
+/* The same if the state is dirty; what fails is tried again. */
+void agent_commit_now(struct agent *agent);
+
+/* Attaches where that has not been possible yet. */
 void agent_attach(struct agent *agent);
 
 /*
@@ -83,13 +136,39 @@ int agent_assign(struct agent *agent, const struct config *config);
 /* Lets go of all indices and of the maps that they are for: the next commit makes new ones. */
 void agent_forget(struct agent *agent);
 
-/* Takes the indices of the last run back, or else forgets them. */
-void agent_restore(struct agent *agent);
-
 /* Takes next hops' MACs from the running headers, where the kernel has forgotten them meanwhile. */
 void agent_remember_neighbours(struct agent *agent);
 
 /* Tells netlink which destinations matter. */
 int agent_watch(struct agent *agent);
+
+/* persist.c: takes the indices of the last run back, or else forgets them. False if tables run that nothing is known of. */
+bool agent_restore(struct agent *agent);
+
+/* Takes back what the last run knew of backends. False if that is lost. */
+bool agent_restore_health(struct agent *agent);
+void agent_restore_overrides(struct agent *agent);
+
+/* Writes the indices, the health soon, the overrides now. */
+int agent_save_ids(struct agent *agent);
+void agent_save_health_soon(struct agent *agent);
+void agent_save_health(struct agent *agent);
+void agent_save_overrides(struct agent *agent);
+
+/* probing.c: makes judgement and prober; frees them. */
+int probing_open(struct agent *agent);
+void probing_close(struct agent *agent);
+
+/* Brings judgement and prober to state.config. `running` as for health_configure(). */
+void probing_configure(struct agent *agent, bool running);
+
+/* The network or the maps may have changed: the ways to VIPs are worked out anew, and the probe path is made or let go. */
+void probing_refresh(struct agent *agent);
+
+/* The health may have changed by itself or by somebody: commits if tables changed, and sets the clock for the next time. */
+void probing_changed(struct agent *agent, bool tables);
+
+/* watch.c: starts looking after what is in the kernel. */
+int watch_open(struct agent *agent);
 
 #endif

@@ -1,48 +1,100 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* From the state to the kernel, and what must outlive the process to do so again. */
+/* From the state to the kernel. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/agent.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/memory.h"
 #include "out/snapshot.h"
 
-#define SNAPSHOT_VERSION 1
-
-static int save(struct agent *agent)
+/* The entry of this name in the interfaces last looked at, NULL if there was none. */
+static json_t *interface_before(const struct agent *agent, const char *name)
 {
-	__u32 maps = dataplane_maps_id(agent->dataplane);
-	json_t *content = json_pack("{si sI so}", "version", SNAPSHOT_VERSION, "maps", (json_int_t)maps, "ids",
-				    ids_save(agent->state.ids));
-	int err = snapshot_write(agent->options.state, content);
+	json_t *one;
+	size_t i;
 
-	json_decref(content);
-	if (!err) /* otherwise they differ, and the next commit tries again */
-		agent->saved_maps = maps;
-	return err;
+	json_array_foreach(agent->interfaces, i, one)
+		if (strcmp(json_string_value(json_object_get(one, "name")), name) == 0)
+			return one;
+	return NULL;
+}
+
+/* Events for interfaces whose attachment came or went. */
+static void tell_interfaces(struct agent *agent)
+{
+	json_t *now = dataplane_interfaces_json(agent->dataplane), *one;
+	size_t i;
+
+	json_array_foreach(now, i, one) {
+		const char *name = json_string_value(json_object_get(one, "name"));
+		const char *why = json_string_value(json_object_get(one, "why"));
+		json_t *before = interface_before(agent, name);
+		bool attached = json_is_true(json_object_get(one, "attached"));
+
+		if (before && attached == json_is_true(json_object_get(before, "attached")))
+			continue;
+		if (attached)
+			agent_event(agent, EVENT_interface_attached, EVENT_NOBODY, "%s: the program runs (%s mode)",
+				    name, json_string_value(json_object_get(one, "mode")));
+		else
+			agent_event(agent, EVENT_interface_lost, EVENT_NOBODY, "%s: not attached: %s", name,
+				    *why ? why : "there is no such interface");
+	}
+	json_decref(agent->interfaces);
+	agent->interfaces = now;
 }
 
 void agent_attach(struct agent *agent)
 {
-	const struct timeval soon = {.tv_sec = 1};
+	dataplane_attach(agent->dataplane, agent->state.config, &agent->state.network);
+	tell_interfaces(agent);
+}
 
-	if (dataplane_attach(agent->dataplane, agent->state.config, &agent->state.network))
-		evtimer_add(agent->retry, &soon);
+/* What does not hurry: tables are written already. */
+static void commit_rest(struct agent *agent)
+{
+	if (agent->saved_maps != dataplane_maps_id(agent->dataplane))
+		agent_save_ids(agent);
+	agent_attach(agent);
+	probing_refresh(agent);
 }
 
 int agent_commit(struct agent *agent)
 {
+	struct change_times change = {.verdict = agent->verdict};
+	enum plan_scope scope = agent->scope;
 	int err;
 
-	plan_make(agent->plan, &agent->state);
+	plan_make(agent->plan, &agent->state, scope);
+	change.planned = clock_us();
 	err = dataplane_sync(agent->dataplane, agent->plan);
-	if (err)
+	if (err) {
+		agent->scope = PLAN_ALL;
 		return err;
-	if (agent->saved_maps != dataplane_maps_id(agent->dataplane))
-		save(agent);
-	agent_attach(agent);
+	}
+	change.written = clock_us();
+	if (change.verdict)
+		agent->state.change = change;
+	agent->verdict = 0;
+	agent->scope = PLAN_HEALTH;
+	if (scope == PLAN_ALL)
+		commit_rest(agent);
 	return 0;
+}
+
+void agent_commit_now(struct agent *agent)
+{
+	if (!agent->dataplane || !agent->dirty)
+		return;
+	agent->dirty = false;
+	agent->behind = agent_commit(agent) != 0;
+	if (!agent->behind)
+		return;
+	agent->dirty = true;
+	log_error("the kernel was not brought to the wanted state: trying again in a second");
 }
 
 static void clear_service(void *dataplane, __u32 index)
@@ -65,14 +117,14 @@ int agent_assign(struct agent *agent, const struct config *config)
 		return err;
 	}
 	ids_each_new(agent->state.ids, clear_service, clear_backend, agent->dataplane);
-	if (!save(agent))
+	if (!agent_save_ids(agent))
 		return 0;
 	/*
 	 * A full disk must not keep traffic from being balanced, but the indices of another time
 	 * would lead a restart astray: none are better. Where they cannot be removed, nothing changes.
 	 */
 	agent->saved_maps = 0;
-	err = snapshot_remove(agent->options.state);
+	err = snapshot_remove(agent->options.state, "snapshot");
 	if (!err)
 		log_warning("going on without a snapshot: if sluiced restarts before it can be written, counters start anew");
 	return err;
@@ -83,32 +135,6 @@ void agent_forget(struct agent *agent)
 	ids_free(agent->state.ids);
 	agent->state.ids = ids_new();
 	dataplane_disown_maps(agent->dataplane);
-}
-
-static bool restore_from(struct agent *agent, const json_t *content)
-{
-	json_int_t version, maps;
-	json_t *ids;
-
-	return !json_unpack((json_t *)content, "{sI sI so}", "version", &version, "maps", &maps, "ids", &ids) &&
-	       version == SNAPSHOT_VERSION && maps == dataplane_maps_id(agent->dataplane) &&
-	       !ids_restore(agent->state.ids, ids);
-}
-
-void agent_restore(struct agent *agent)
-{
-	char *why;
-	json_t *content = snapshot_read(agent->options.state, &why);
-
-	if (dataplane_maps_id(agent->dataplane) && (!content || !restore_from(agent, content))) {
-		const char *lost = content ? "it is of other maps" : "no file";
-
-		log_warning("the snapshot of the running dataplane is lost (%s): traffic goes on, counters start anew",
-			    why ? why : lost);
-		agent_forget(agent);
-	}
-	free(why);
-	json_decref(content);
 }
 
 void agent_remember_neighbours(struct agent *agent)

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* What can be asked of the agent over its control socket: reports, and the wishes that it grants. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/agent.h"
 
+#define CONFIRM_MIN_MS 1000
+#define CONFIRM_MAX_MS (24 * 3600 * 1000)
+
 /* The functions take the agent as control.h has it, without a type. */
 #define REPORT(noun)                                                                                                   \
-	static int get_##noun(void *argument, json_t **reply)                                                          \
+	static int get_##noun(void *argument, const struct control_request *request, json_t **reply)                   \
 	{                                                                                                              \
 		const struct agent *agent = argument;                                                                  \
                                                                                                                        \
+		(void)request;                                                                                         \
 		*reply = report_##noun(&agent->report);                                                                \
 		return 200;                                                                                            \
 	}
@@ -29,20 +35,88 @@ static char *get_metrics(void *argument)
 	return report_metrics(&agent->report);
 }
 
-static int get_diff(void *agent, json_t **reply)
+/* A number from 0 to `high` in the query: `without` if it is not there; -EINVAL if it is none. */
+static long long query_number(const struct control_request *request, const char *name, long long high,
+			      long long without)
 {
-	return agent_diff(agent, reply);
+	const char *text = control_query(request, name);
+	char *end;
+	long long number;
+
+	if (!text)
+		return without;
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	return errno || end == text || *end || number < 0 || number > high ? -EINVAL : number;
 }
 
-static int post_reload(void *agent, json_t **reply)
+static int bad_query(json_t **reply, const char *error)
 {
-	return agent_reload(agent, reply);
+	*reply = json_pack("{ss}", "error", error);
+	return 400;
 }
 
-static int post_detach(void *agent, json_t **reply)
+static int get_events(void *argument, const struct control_request *request, json_t **reply)
+{
+	struct agent *agent = argument;
+	long long since = query_number(request, "since", INT64_MAX, 0);
+	long long limit = query_number(request, "limit", EVENTS_KEPT, 0);
+
+	if (since < 0 || limit < 0)
+		return bad_query(reply, "since and limit are numbers");
+	*reply = events_json(agent->events, (__u64)since, (size_t)limit);
+	return 200;
+}
+
+/* Without `since`, what happens from now on. */
+static json_t *stream_watch(void *argument, const struct control_request *request)
+{
+	struct agent *agent = argument;
+	long long since = query_number(request, "since", INT64_MAX, INT64_MAX);
+
+	return events_json(agent->events, since < 0 ? 0 : (__u64)since, 0);
+}
+
+static int get_diff(void *agent, const struct control_request *request, json_t **reply)
+{
+	return agent_diff(agent, request, reply);
+}
+
+static int post_reload(void *agent, const struct control_request *request, json_t **reply)
+{
+	return agent_reload(agent, request->uid, reply);
+}
+
+static int post_apply(void *agent, const struct control_request *request, json_t **reply)
+{
+	const char *name = control_query(request, "name");
+	long long confirm = query_number(request, "confirm_ms", CONFIRM_MAX_MS, 0);
+
+	if (confirm < 0 || (confirm && confirm < CONFIRM_MIN_MS))
+		return bad_query(reply, "confirm_ms is from 1000 (a second) to 86400000 (a day)");
+	return agent_apply(agent, request, name && *name ? name : "(the applied configuration)", (__u32)confirm, reply);
+}
+
+static int post_confirm(void *agent, const struct control_request *request, json_t **reply)
+{
+	return agent_confirm(agent, request->uid, reply);
+}
+
+static int post_rollback(void *agent, const struct control_request *request, json_t **reply)
+{
+	return agent_rollback(agent, "on request", request->uid, reply);
+}
+
+static int post_backend(void *agent, const struct control_request *request, json_t **reply)
+{
+	return agent_operate(agent, request, reply);
+}
+
+static int post_detach(void *agent, const struct control_request *request, json_t **reply)
 {
 	int err = agent_detach(agent);
 
+	(void)request;
 	*reply = err ? json_pack("{ss}", "error", strerror(-err)) : json_object();
 	return err ? 500 : 200;
 }
@@ -50,13 +124,20 @@ static int post_detach(void *agent, json_t **reply)
 const struct control_endpoint agent_endpoints[] = {
 	{"GET", "/v1/status", "the agent, its configuration and totals", .answer = get_status},
 	{"GET", "/v1/services", "services and their counters", .answer = get_services},
-	{"GET", "/v1/pools", "pools and their counters", .answer = get_pools},
-	{"GET", "/v1/backends", "backends, next hops and counters", .answer = get_backends},
+	{"GET", "/v1/pools", "pools, their health and counters", .answer = get_pools},
+	{"GET", "/v1/backends", "backends, their health, next hops and counters", .answer = get_backends},
 	{"GET", "/v1/neighbours", "next hops of backends", .answer = get_neighbours},
 	{"GET", "/v1/drops", "what became of packets, by reason", .answer = get_drops},
 	{"GET", "/v1/bpf", "program, maps and links in the kernel", .answer = get_bpf},
+	{"GET", "/v1/events", "what happened; ?since=ID&limit=N", .answer = get_events},
+	{"GET", "/v1/watch", "the same as it happens, one JSON object a line; ?since=ID", .stream = stream_watch},
 	{"GET", "/v1/diff", "what a reload would change", .answer = get_diff},
+	{"POST", "/v1/diff", "what the configuration sent would change", .answer = get_diff},
 	{"POST", "/v1/reload", "read the configuration file anew", .answer = post_reload},
+	{"POST", "/v1/apply", "run the configuration sent; ?name=FILE&confirm_ms=N", .answer = post_apply},
+	{"POST", "/v1/confirm", "keep the configuration that waits for it", .answer = post_confirm},
+	{"POST", "/v1/rollback", "go back from it to the former one", .answer = post_rollback},
+	{"POST", "/v1/backend", "drain, maint, ready or weight for a backend", .answer = post_backend},
 	{"POST", "/v1/detach", "remove everything from the kernel and end", .answer = post_detach},
 	{"GET", "/metrics", "counters for Prometheus", .text = get_metrics},
 	{0},

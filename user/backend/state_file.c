@@ -93,7 +93,7 @@ int state_save(const struct state *state, const char *path)
 {
 	json_t *json = pack_state(state);
 	char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
-	int err = text ? file_replace(path, text, strlen(text)) : -ENOMEM;
+	int err = text ? file_replace(path, text, strlen(text), 0) : -ENOMEM;
 
 	if (err)
 		log_error("%s: cannot write the state file: %s", path, strerror(-err));

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #define DEFAULT_SOCKET "/run/sluice/control.sock"
 #define DEFAULT_BPFFS  "/sys/fs/bpf/sluice"
@@ -30,28 +31,41 @@ enum exit_code {
 #define OPTION_COUNT	   0x40
 #define OPTION_BPFFS	   0x80
 #define OPTION_YES	   0x100
+#define OPTION_FOR	   0x200
+#define OPTION_REASON	   0x400
+#define OPTION_CONFIRM	   0x800
+#define OPTION_LONG	   0x1000
 #define OPTIONS_EVERYWHERE (OPTION_SOCKET | OPTION_JSON | OPTION_HELP | OPTION_VERSION)
 
 struct cli {
 	unsigned int given; /* OPTION_* */
 	const char *socket, *bpffs;
-	double interval; /* of --watch, seconds */
-	long count;	 /* of --watch's samples, 0: endless */
+	double interval;      /* of --watch, seconds */
+	long count;	      /* of --watch's samples, or of events; 0: not given */
+	long long for_ms;     /* --for, if given */
+	long long confirm_ms; /* --confirm, if given */
+	const char *reason;   /* UTF-8, or NULL */
 	bool json;
 	const char **arguments; /* after the verb */
 	size_t argument_count;
 };
 
 /* The verbs; each returns the exit code, with its message already printed. */
+enum exit_code do_apply(const struct cli *cli);
+enum exit_code do_backend(const struct cli *cli);
 enum exit_code do_check(const struct cli *cli);
+enum exit_code do_confirm(const struct cli *cli);
 enum exit_code do_detach(const struct cli *cli);
 enum exit_code do_diff(const struct cli *cli);
 enum exit_code do_reload(const struct cli *cli);
+enum exit_code do_rollback(const struct cli *cli);
 enum exit_code do_show(const struct cli *cli);
 enum exit_code do_status(const struct cli *cli);
+enum exit_code do_watch(const struct cli *cli);
 
-/* Prints show's subjects, for help. */
+/* Print show's subjects and backend's actions, for help. */
 void show_subjects(void);
+void backend_actions(void);
 
 /* "sluice: MESSAGE" on standard error. */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -59,11 +73,24 @@ void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints the JSON on standard output, for --json. */
 void cli_print_json(const json_t *json);
 
-/* The text under a key of an object; "" if there is none. Borrowed. */
+/* What is under a key of an object; "" and 0 if there is none. The text is borrowed. */
 const char *cli_text(const json_t *object, const char *key);
+long long cli_number(const json_t *object, const char *key);
+
+/*
+ * Prints a text that may hold anything, such as what a server answered to a probe,
+ * without its control characters: they would steer the terminal.
+ */
+void cli_print_text(FILE *out, const char *text);
 
 /* Whether standard output is a terminal, and one that wants colours (NO_COLOR, TERM). */
 bool cli_is_terminal(void);
 bool cli_has_colours(void);
+
+/* The escape for a colour ("red", ...; NULL: back to normal) on standard output; "" where there are no colours. */
+const char *cli_colour(const char *name);
+
+/* Whether standard output is a pipe that nobody reads any more. */
+bool cli_reader_is_gone(void);
 
 #endif

@@ -50,7 +50,7 @@ static bool same_folder(const char *a, const char *b)
 static enum exit_code check_folder(const struct cli *cli)
 {
 	json_t *bpf;
-	enum exit_code code = cli_ask(cli, "GET", "/v1/bpf", QUESTION_SECONDS, &bpf);
+	enum exit_code code = cli_get(cli, "/v1/bpf", &bpf);
 	const char *folder;
 
 	if (code != EXIT_DONE)
@@ -68,11 +68,12 @@ static enum exit_code check_folder(const struct cli *cli)
 
 static enum exit_code detach_agent(const struct cli *cli)
 {
+	struct request request = {.method = "POST", .path = "/v1/detach", .seconds = WISH_SECONDS};
 	json_t *reply;
 	enum exit_code code = cli->given & OPTION_BPFFS ? check_folder(cli) : EXIT_DONE;
 
 	if (code == EXIT_DONE)
-		code = cli_ask(cli, "POST", "/v1/detach", WISH_SECONDS, &reply);
+		code = cli_ask(cli, &request, &reply);
 	if (code != EXIT_DONE)
 		return code;
 	if (cli->json)
@@ -110,13 +111,14 @@ static enum exit_code detach_folder(const struct cli *cli)
 
 enum exit_code do_detach(const struct cli *cli)
 {
+	struct request request = {.method = "GET", .path = "/v1/status", .seconds = QUESTION_SECONDS};
 	char *error = NULL;
 	json_t *status;
 	enum exit_code code = confirm(cli);
 
 	if (code != EXIT_DONE)
 		return code;
-	code = client_ask(cli->socket, "GET", "/v1/status", QUESTION_SECONDS, &status, &error);
+	code = client_ask(cli->socket, &request, &status, &error);
 	if (code == EXIT_DONE) {
 		json_decref(status);
 		return detach_agent(cli);

@@ -52,11 +52,12 @@ static char *next_line(const struct libscols_column *column, char *text, void *d
 
 void grid_column(struct grid *grid, const char *header, unsigned int flags)
 {
-	int own = (flags & GRID_RIGHT ? SCOLS_FL_RIGHT : 0) | (flags & GRID_WRAP ? SCOLS_FL_WRAP : 0);
-
+	const int own = (flags & GRID_RIGHT ? SCOLS_FL_RIGHT : 0) | (flags & GRID_WRAP ? SCOLS_FL_WRAP : 0) |
+			(flags & GRID_TRUNCATE ? SCOLS_FL_TRUNC : 0);
 	struct libscols_column *column;
 
-	column = scols_table_new_column(grid->table, header ? header : "", flags & GRID_WRAP ? 0.2 : 0, own);
+	column = scols_table_new_column(grid->table, header ? header : "",
+					flags & (GRID_WRAP | GRID_TRUNCATE) ? 0.2 : 0, own);
 	if (!column)
 		memory_exhausted();
 	if (flags & GRID_WRAP)

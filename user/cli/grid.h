@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define GRID_RIGHT 0x1 /* numbers */
-#define GRID_WRAP  0x2 /* longer texts, where a terminal is too narrow */
+#define GRID_RIGHT    0x1 /* numbers */
+#define GRID_WRAP     0x2 /* longer texts, where a terminal is too narrow */
+#define GRID_TRUNCATE 0x4 /* texts that are cut there; elsewhere they are whole */
 
 struct grid;
 

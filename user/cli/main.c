@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* sluice: the command line client of sluiced. */
 #include <errno.h>
+#include <locale.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +22,18 @@ static const struct command {
 	enum exit_code (*function)(const struct cli *cli);
 	const char *help;
 } commands[] = {
+	{"status", "", 0, 0, 0, do_status, "the agent, what needs attention, its interfaces and totals"},
+	{"show", " SUBJECT [NAME ...]", 1, 3, OPTION_ALL | OPTION_WATCH | OPTION_COUNT | OPTION_LONG, do_show,
+	 "services, pools, backends, neighbours, drops, events or bpf"},
+	{"watch", " [POOL [BACKEND]]", 0, 2, OPTION_COUNT, do_watch, "events as they come"},
+	{"backend", " ACTION POOL BACKEND ...", 3, SIZE_MAX, OPTION_FOR | OPTION_REASON, do_backend,
+	 "drain, maint, ready, or weight with a number at the end"},
 	{"check", " [FILE]", 0, 1, 0, do_check, "validate a configuration (" DEFAULT_CONFIG "), without any agent"},
-	{"diff", "", 0, 0, 0, do_diff, "what a reload would change"},
+	{"diff", " [FILE]", 0, 1, 0, do_diff, "what a reload, or applying FILE, would change"},
 	{"reload", "", 0, 0, 0, do_reload, "have the agent read its configuration anew"},
-	{"status", "", 0, 0, 0, do_status, "the agent, its interfaces and totals"},
-	{"show", " SUBJECT [NAME]", 1, 2, OPTION_ALL | OPTION_WATCH | OPTION_COUNT, do_show,
-	 "services, pools, backends, neighbours, drops or bpf"},
+	{"apply", " FILE", 1, 1, OPTION_CONFIRM, do_apply, "have the agent run this configuration (-: standard input)"},
+	{"confirm", "", 0, 0, 0, do_confirm, "keep what 'apply --confirm' has applied"},
+	{"rollback", "", 0, 0, 0, do_rollback, "go back from it at once"},
 	{"detach", "", 0, 0, OPTION_BPFFS | OPTION_YES, do_detach,
 	 "take Sluice out of the kernel; the agent ends, if one runs"},
 	{"version", "", 0, 0, 0, do_version, "print the version"},
@@ -40,7 +48,7 @@ static const char exit_codes[] = "exit codes:\n"
 				 "  0  done\n"
 				 "  1  refused or failed: the message says why\n"
 				 "  2  wrong usage\n"
-				 "  3  diff: a reload would change something\n"
+				 "  3  diff: something would change\n"
 				 "  4  no agent answers\n";
 
 static void print_help(void)
@@ -51,7 +59,7 @@ static void print_help(void)
 		char head[40];
 
 		snprintf(head, sizeof(head), "%s%s", commands[i].name, commands[i].arguments);
-		printf("  %-24s %s\n", head, commands[i].help);
+		printf("  %-32s %s\n", head, commands[i].help);
 	}
 	fputs("\noptions, anywhere on the line:\n", stdout);
 	options_help(OPTIONS_EVERYWHERE);
@@ -65,6 +73,8 @@ static void print_command_help(const struct command *command)
 	printf("usage: sluice %s%s\n\n%s\n", command->name, command->arguments, command->help);
 	if (command->function == do_show)
 		show_subjects();
+	if (command->function == do_backend)
+		backend_actions();
 	fputs("\noptions:\n", stdout);
 	options_help(command->options | OPTIONS_EVERYWHERE);
 	putchar('\n');
@@ -109,7 +119,7 @@ static enum exit_code check_arguments(const struct command *command, size_t coun
 	}
 	if (count < command->least) {
 		cli_error("'%s' needs to know what: sluice %s%s", command->name, command->name, command->arguments);
-		if (command->function == do_show)
+		if (command->function == do_show || command->function == do_backend)
 			fprintf(stderr, "(%s)\n", command->help);
 		return EXIT_WRONG_USAGE;
 	}
@@ -164,6 +174,7 @@ int main(int argc, char **argv)
 	enum exit_code code = options_parse(&cli, argc, argv);
 	const char **words = cli.arguments;
 
+	setlocale(LC_CTYPE, ""); /* reasons and probes' texts are UTF-8, in tables too */
 	if (code == EXIT_DONE)
 		code = run(&cli);
 	free(words);

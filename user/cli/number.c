@@ -38,3 +38,17 @@ char *number_duration(long long seconds, char text[static NUMBER_TEXT])
 		snprintf(text, NUMBER_TEXT, "%lld d %lld h", days, hours % 24);
 	return text;
 }
+
+char *number_age(long long seconds, char text[static NUMBER_TEXT])
+{
+	static const struct {
+		long long seconds;
+		const char *name;
+	} units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+	size_t unit = 0;
+
+	while (units[unit].seconds > 1 && seconds < units[unit].seconds)
+		unit++;
+	snprintf(text, NUMBER_TEXT, "%lld %s", seconds < 0 ? 0 : seconds / units[unit].seconds, units[unit].name);
+	return text;
+}

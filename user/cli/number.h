@@ -11,4 +11,7 @@ char *number_human(double value, char text[static NUMBER_TEXT]);
 /* Seconds as "45 s", "12 min", "3 h 4 min", "5 d 6 h". Returns `text`. */
 char *number_duration(long long seconds, char text[static NUMBER_TEXT]);
 
+/* Seconds in one unit alone: "45 s", "12 min", "3 h", "5 d". Returns `text`. */
+char *number_age(long long seconds, char text[static NUMBER_TEXT]);
+
 #endif

@@ -6,11 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/duration.h"
 #include "lib/memory.h"
 #include "lib/suggest.h"
 
 #define SHORTEST_INTERVAL 0.1
 #define LONGEST_INTERVAL  86400.0
+#define LONGEST_DRAIN	  7   /* days */
+#define LONGEST_CONFIRM	  1   /* days */
+#define LONGEST_REASON	  119 /* bytes: health_override.reason */
 
 /* ARGUMENT_NUMBER may be left out: the next word is taken only if it is a number. */
 enum argument { ARGUMENT_NONE, ARGUMENT_NEEDED, ARGUMENT_NUMBER };
@@ -25,9 +29,16 @@ static const struct option {
 } options[] = {
 	{"socket", 's', OPTION_SOCKET, ARGUMENT_NEEDED, "the agent's control socket (" DEFAULT_SOCKET ")", "PATH"},
 	{"json", 'j', OPTION_JSON, ARGUMENT_NONE, "print JSON, with exact numbers", NULL},
-	{"all", 'a', OPTION_ALL, ARGUMENT_NONE, "drops: also reasons that no packet had", NULL},
+	{"all", 'a', OPTION_ALL, ARGUMENT_NONE, "drops: also reasons that no packet had; events: all that are kept",
+	 NULL},
+	{"long", 'l', OPTION_LONG, ARGUMENT_NONE, "more columns, and every backend's notes", NULL},
 	{"watch", 'w', OPTION_WATCH, ARGUMENT_NUMBER, "again and again, with rates (every second)", "[SECONDS]"},
-	{"count", 'n', OPTION_COUNT, ARGUMENT_NEEDED, "end watching after so many samples", "N"},
+	{"count", 'n', OPTION_COUNT, ARGUMENT_NEEDED,
+	 "end watching after so many samples or events; events: the last N", "N"},
+	{"for", 'f', OPTION_FOR, ARGUMENT_NEEDED, "drain: how long, such as 10m; then it becomes maint", "DURATION"},
+	{"reason", 'r', OPTION_REASON, ARGUMENT_NEEDED, "why, for those who look at the override", "TEXT"},
+	{"confirm", 'c', OPTION_CONFIRM, ARGUMENT_NEEDED, "go back unless 'sluice confirm' follows within, say, 60s",
+	 "DURATION"},
 	{"bpffs", 'b', OPTION_BPFFS, ARGUMENT_NEEDED, "the folder of the pins (" DEFAULT_BPFFS ")", "DIR"},
 	{"yes", 'y', OPTION_YES, ARGUMENT_NONE, "do not ask", NULL},
 	{"help", 'h', OPTION_HELP, ARGUMENT_NONE, "help, also for a verb", NULL},
@@ -44,6 +55,38 @@ static bool is_number(const char *text)
 		return false;
 	strtod(text, &end);
 	return !*end;
+}
+
+static enum exit_code take_duration(const char *option, const char *value, int days, long long *milliseconds)
+{
+	if (duration_parse(value, days * 86400000LL, milliseconds))
+		return EXIT_DONE;
+	cli_error("--%s %s: give a duration from 1s to %dd, such as 90s, 10m or 2h", option, value, days);
+	return EXIT_WRONG_USAGE;
+}
+
+static bool has_control(const char *text)
+{
+	for (; *text; text++)
+		if (iscntrl((unsigned char)*text))
+			return true;
+	return false;
+}
+
+static enum exit_code take_reason(struct cli *cli, const char *value)
+{
+	json_t *text = json_string(value); /* which it is not if it is no UTF-8 */
+
+	json_decref(text);
+	if (!text)
+		cli_error("--reason: the text is not UTF-8");
+	else if (has_control(value))
+		cli_error("--reason: give one line of text");
+	else if (strlen(value) > LONGEST_REASON)
+		cli_error("--reason: a text of %zu bytes: at most %d are kept", strlen(value), LONGEST_REASON);
+	else
+		cli->reason = value;
+	return cli->reason ? EXIT_DONE : EXIT_WRONG_USAGE;
 }
 
 static enum exit_code take_value(struct cli *cli, const struct option *option, const char *value)
@@ -68,10 +111,16 @@ static enum exit_code take_value(struct cli *cli, const struct option *option, c
 	case OPTION_COUNT:
 		cli->count = strtol(value, &end, 10);
 		if (!isdigit((unsigned char)*value) || *end || cli->count < 1 || cli->count > 1000000000) {
-			cli_error("--count %s: give a number of samples, from 1", value);
+			cli_error("--count %s: give a number from 1", value);
 			return EXIT_WRONG_USAGE;
 		}
 		break;
+	case OPTION_FOR:
+		return take_duration(option->name, value, LONGEST_DRAIN, &cli->for_ms);
+	case OPTION_CONFIRM:
+		return take_duration(option->name, value, LONGEST_CONFIRM, &cli->confirm_ms);
+	case OPTION_REASON:
+		return take_reason(cli, value);
 	case OPTION_JSON:
 		cli->json = true;
 		break;
@@ -153,10 +202,6 @@ enum exit_code options_parse(struct cli *cli, int argc, char **argv)
 		else
 			code = take_option(cli, argv, &i);
 	}
-	if (code == EXIT_DONE && (cli->given & OPTION_COUNT) && !(cli->given & OPTION_WATCH)) {
-		cli_error("--count goes with --watch");
-		return EXIT_WRONG_USAGE;
-	}
 	return code;
 }
 
@@ -180,7 +225,7 @@ void options_help(unsigned int which)
 		if (!(options[i].bit & which))
 			continue;
 		text = memory_format("-%c, --%s %s", options[i].letter, options[i].name, argument);
-		printf("  %-24s %s\n", text, options[i].help);
+		printf("  %-32s %s\n", text, options[i].help);
 		free(text);
 	}
 }

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/events.h"
 #include "cli/rates.h"
 #include "cli/subject.h"
 #include "cli/word.h"
@@ -14,39 +15,54 @@
 
 #define CLEAR_SCREEN "\033[H\033[2J"
 
-/* Leaves the objects of that name alone; EXIT_FAILED, after a message, if there is none. */
-static enum exit_code apply_filter(const struct subject *subject, const char *name, json_t *objects)
+/* Leaves the objects alone that have `name` under `key`; EXIT_FAILED, after a message, if there is none. */
+static enum exit_code filter(const struct subject *subject, size_t level, const char *name, json_t *objects)
 {
+	const char *key = subject->filter[level], *noun = subject->filter_noun[level];
 	struct suggestion suggestion = {0};
 	bool found = false;
 
 	for (size_t i = 0; i < json_array_size(objects); i++) {
-		const char *value = cli_text(json_array_get(objects, i), subject->filter);
+		const char *value = cli_text(json_array_get(objects, i), key);
 
 		suggest_consider(&suggestion, name, value);
 		found |= strcmp(name, value) == 0;
 	}
 	if (!found && suggestion.best)
-		cli_error("there is no %s '%s': did you mean '%s'?", subject->filter_noun, name, suggestion.best);
+		cli_error("there is no %s '%s': did you mean '%s'?", noun, name, suggestion.best);
 	else if (!found)
-		cli_error("there is no %s '%s': see 'sluice show %s'", subject->filter_noun, name, subject->name);
+		cli_error("there is no %s '%s': see 'sluice show %s'", noun, name, subject->name);
 	if (!found)
 		return EXIT_FAILED;
 	for (size_t i = json_array_size(objects); i-- > 0;)
-		if (strcmp(name, cli_text(json_array_get(objects, i), subject->filter)) != 0)
+		if (strcmp(name, cli_text(json_array_get(objects, i), key)) != 0)
 			json_array_remove(objects, i);
 	return EXIT_DONE;
 }
 
+/* The same for all names of the command line. */
+static enum exit_code filter_all(const struct cli *cli, const struct subject *subject, json_t *objects)
+{
+	enum exit_code code = EXIT_DONE;
+
+	for (size_t i = 1; i < cli->argument_count && code == EXIT_DONE; i++)
+		code = filter(subject, i - 1, cli->arguments[i], objects);
+	return code;
+}
+
 static void print_once(const struct cli *cli, const struct subject *subject, const json_t *objects, bool rates)
 {
-	/* what was asked for by name is shown even if it is zero */
-	bool all = (cli->given & OPTION_ALL) || cli->argument_count > 1;
+	const struct view view = {
+		.rates = rates,
+		/* what was asked for by name is shown even if it is zero */
+		.all = (cli->given & OPTION_ALL) || cli->argument_count > 1,
+		.detailed = cli->given & OPTION_LONG,
+	};
 
 	if (!subject->fields)
 		subject_print_bpf(objects);
 	else
-		subject_print(subject, objects, rates, all);
+		subject_print(subject, objects, &view);
 }
 
 static double clock_seconds(void)
@@ -109,8 +125,9 @@ struct watch {
 static enum exit_code take_sample(const struct cli *cli, const struct subject *subject, struct watch *watch,
 				  json_t **objects)
 {
+	struct request request = {.method = "GET", .path = subject->path, .seconds = QUESTION_SECONDS};
 	char *error = NULL;
-	enum exit_code code = client_ask(cli->socket, "GET", subject->path, QUESTION_SECONDS, objects, &error);
+	enum exit_code code = client_ask(cli->socket, &request, objects, &error);
 
 	if (code == EXIT_DONE && watch->lost) {
 		cli_error("the agent answers again");
@@ -122,11 +139,11 @@ static enum exit_code take_sample(const struct cli *cli, const struct subject *s
 		cli_error("%s", error);
 	}
 	free(error);
-	if (code == EXIT_DONE && cli->argument_count > 1) {
-		code = apply_filter(subject, cli->arguments[1], *objects);
-		if (code != EXIT_DONE)
-			json_decref(*objects);
-	}
+	if (code != EXIT_DONE)
+		return code;
+	code = filter_all(cli, subject, *objects);
+	if (code != EXIT_DONE)
+		json_decref(*objects);
 	return code;
 }
 
@@ -169,12 +186,11 @@ static enum exit_code show_again(const struct cli *cli, const struct subject *su
 static enum exit_code show_once(const struct cli *cli, const struct subject *subject)
 {
 	json_t *objects;
-	enum exit_code code = cli_ask(cli, "GET", subject->path, QUESTION_SECONDS, &objects);
+	enum exit_code code = cli_get(cli, subject->path, &objects);
 
 	if (code != EXIT_DONE)
 		return code;
-	if (cli->argument_count > 1)
-		code = apply_filter(subject, cli->arguments[1], objects);
+	code = filter_all(cli, subject, objects);
 	if (code == EXIT_DONE && cli->json)
 		cli_print_json(objects);
 	else if (code == EXIT_DONE)
@@ -183,17 +199,40 @@ static enum exit_code show_once(const struct cli *cli, const struct subject *sub
 	return code;
 }
 
+/* Whether the subject takes so many names and these options. */
+static enum exit_code check_usage(const struct cli *cli, const struct subject *subject)
+{
+	const bool events = strcmp(subject->name, "events") == 0;
+	const size_t names = subject->filter[1] ? 2 : subject->filter[0] ? 1 : 0;
+
+	if (cli->argument_count > 1 && !names)
+		cli_error("'show %s' takes no name", subject->name);
+	else if (cli->argument_count > names + 1)
+		cli_error("'show %s' takes no '%s'", subject->name, cli->arguments[names + 1]);
+	else if (events && (cli->given & OPTION_WATCH))
+		cli_error("'show events' takes no --watch: see 'sluice watch', which prints events as they come");
+	else if (events && (cli->given & OPTION_ALL) && (cli->given & OPTION_COUNT))
+		cli_error("--all and --count exclude each other");
+	else if (!events && (cli->given & OPTION_COUNT) && !(cli->given & OPTION_WATCH))
+		cli_error("--count goes with --watch");
+	else
+		return EXIT_DONE;
+	return EXIT_WRONG_USAGE;
+}
+
 enum exit_code do_show(const struct cli *cli)
 {
 	int found = word_find("subject", cli->arguments[0], subjects, subject_count, sizeof(subjects[0]));
 	const struct subject *subject;
+	enum exit_code code;
 
 	if (found < 0)
 		return EXIT_WRONG_USAGE;
 	subject = &subjects[found];
-	if (cli->argument_count > 1 && !subject->filter) {
-		cli_error("'show %s' takes no name", subject->name);
-		return EXIT_WRONG_USAGE;
-	}
+	code = check_usage(cli, subject);
+	if (code != EXIT_DONE)
+		return code;
+	if (strcmp(subject->name, "events") == 0)
+		return events_show(cli);
 	return cli->given & OPTION_WATCH ? show_again(cli, subject) : show_once(cli, subject);
 }

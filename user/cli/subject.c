@@ -7,138 +7,83 @@
 
 #include "cli/cli.h"
 #include "cli/grid.h"
-#include "cli/number.h"
-#include "lib/memory.h"
-
-static char *unknown(void)
-{
-	return memory_format("-");
-}
-
-static char *plain(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	if (json_is_string(value))
-		return memory_format("%s", json_string_value(value));
-	if (json_is_integer(value))
-		return memory_format("%lld", (long long)json_integer_value(value));
-	if (json_is_boolean(value))
-		return memory_format("%s", json_is_true(value) ? "yes" : "no");
-	return unknown();
-}
-
-static char *words(const json_t *object, const char *key)
-{
-	const json_t *list = json_object_get(object, key), *word;
-	char *text = NULL;
-	size_t length, i;
-	FILE *out;
-
-	if (!json_array_size(list))
-		return unknown();
-	out = open_memstream(&text, &length);
-	if (!out)
-		memory_exhausted();
-	json_array_foreach(list, i, word)
-		fprintf(out, "%s%s", i ? " " : "", json_string_value(word));
-	fclose(out);
-	return text;
-}
-
-static char *human(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-	char text[NUMBER_TEXT];
-
-	return json_is_number(value) ? memory_format("%s", number_human(json_number_value(value), text)) : unknown();
-}
-
-static char *percent(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	return json_is_number(value) ? memory_format("%.1f%%", 100 * json_number_value(value)) : unknown();
-}
-
-/* Of a pool: backends, and how many of them can be reached if not all. */
-static char *reachable(const json_t *object, const char *key)
-{
-	long long backends = (long long)json_integer_value(json_object_get(object, key));
-	long long resolved = (long long)json_integer_value(json_object_get(object, "resolved"));
-
-	if (resolved == backends)
-		return memory_format("%lld", backends);
-	return memory_format("%lld of %lld", resolved, backends);
-}
+#include "cli/notes.h"
+#include "cli/standing.h"
 
 /* clang-format off */
 #define COUNTER_FIELDS                                                                                                 \
-	{"PACKETS", "packets", human, GRID_RIGHT, FIELD_TOTAL},                                                        \
-	{"BYTES", "bytes", human, GRID_RIGHT, FIELD_TOTAL},                                                            \
-	{"PACKETS/S", KEY_PACKET_RATE, human, GRID_RIGHT, FIELD_RATE},                                                 \
-	{"BITS/S", KEY_BIT_RATE, human, GRID_RIGHT, FIELD_RATE}
+	{"PACKETS", "packets", field_human, GRID_RIGHT, FIELD_TOTAL},                                                        \
+	{"BYTES", "bytes", field_human, GRID_RIGHT, FIELD_TOTAL},                                                            \
+	{"PACKETS/S", KEY_PACKET_RATE, field_human, GRID_RIGHT, FIELD_RATE},                                                 \
+	{"BITS/S", KEY_BIT_RATE, field_human, GRID_RIGHT, FIELD_RATE}
 
 static const struct field service_fields[] = {
-	{"NAME", "name", plain, 0, FIELD_ALWAYS},
-	{"ADDRESSES", "addresses", words, GRID_WRAP, FIELD_ALWAYS},
-	{"PORTS", "ports", words, GRID_WRAP, FIELD_ALWAYS},
-	{"POOL", "pool", plain, 0, FIELD_ALWAYS},
-	{"HASH", "hash", plain, 0, FIELD_ALWAYS},
+	{"NAME", "name", field_plain, 0, FIELD_ALWAYS},
+	{"ADDRESSES", "addresses", field_words, GRID_WRAP, FIELD_ALWAYS},
+	{"PORTS", "ports", field_words, GRID_WRAP, FIELD_ALWAYS},
+	{"POOL", "pool", field_plain, 0, FIELD_ALWAYS},
+	{"HASH", "hash", field_plain, 0, FIELD_ALWAYS},
 	COUNTER_FIELDS,
 };
 /* clang-format on */
 
 static const struct field pool_fields[] = {
-	{"NAME", "name", plain, 0, FIELD_ALWAYS},
-	{"FORWARD", "forward", plain, 0, FIELD_ALWAYS},
-	{"SLOTS", "table_size", plain, GRID_RIGHT, FIELD_ALWAYS},
-	{"BACKENDS", "backends", reachable, GRID_RIGHT, FIELD_ALWAYS},
-	{"SERVICES", "services", words, GRID_WRAP, FIELD_ALWAYS},
+	{"NAME", "name", field_plain, 0, FIELD_ALWAYS},
+	{"UP", "up", field_pool_up, GRID_RIGHT | FIELD_COLOURED, FIELD_ALWAYS},
+	{"STATE", NULL, field_pool_state, FIELD_COLOURED, FIELD_ALWAYS},
+	{"FALLBACK", "fallback", field_plain, 0, FIELD_ALWAYS},
+	{"FORWARD", "forward", field_plain, 0, FIELD_ALWAYS},
+	{"SLOTS", "table_size", field_plain, GRID_RIGHT, FIELD_LONG},
+	{"MIN HEALTHY", "min_healthy", field_plain, GRID_RIGHT, FIELD_LONG},
+	{"SERVICES", "services", field_words, GRID_WRAP, FIELD_ALWAYS},
 	COUNTER_FIELDS,
 };
 
 static const struct field backend_fields[] = {
-	{"POOL", "pool", plain, 0, FIELD_ALWAYS},
-	{"NAME", "name", plain, 0, FIELD_ALWAYS},
-	{"ADDRESS", "address", plain, 0, FIELD_ALWAYS},
-	{"STATE", "state", plain, 0, FIELD_ALWAYS},
-	{"WEIGHT", "weight", plain, GRID_RIGHT, FIELD_ALWAYS},
-	{"SHARE", "share", percent, GRID_RIGHT, FIELD_ALWAYS},
-	{"SLOTS", "slots", plain, GRID_RIGHT, FIELD_TOTAL},
-	{"INTERFACE", "interface", plain, 0, FIELD_ALWAYS},
-	{"NEXT HOP", "next_hop", plain, 0, FIELD_ALWAYS},
+	{"POOL", "pool", field_plain, 0, FIELD_ALWAYS},
+	{"NAME", "name", field_plain, 0, FIELD_ALWAYS},
+	{"ADDRESS", "address", field_plain, 0, FIELD_ALWAYS},
+	{"STATE", NULL, field_backend_state, FIELD_COLOURED, FIELD_ALWAYS},
+	{"SINCE", "state_since", field_age, GRID_RIGHT, FIELD_ALWAYS},
+	{"WEIGHT", NULL, field_backend_weight, GRID_RIGHT, FIELD_ALWAYS},
+	{"SHARE", "share", field_percent, GRID_RIGHT, FIELD_ALWAYS},
+	{"SLOTS", "slots", field_plain, GRID_RIGHT, FIELD_LONG},
+	{"INTERFACE", "interface", field_plain, 0, FIELD_LONG},
+	{"NEXT HOP", "next_hop", field_plain, 0, FIELD_LONG},
+	{"MAC", "mac", field_plain, 0, FIELD_LONG},
+	{"MTU", "mtu", field_plain, GRID_RIGHT, FIELD_LONG},
 	COUNTER_FIELDS,
+	{"PROBE", NULL, field_backend_probe, GRID_TRUNCATE, FIELD_ALWAYS},
 };
 
 static const struct field neighbour_fields[] = {
-	{"ADDRESS", "address", plain, 0, FIELD_ALWAYS},
-	{"INTERFACE", "interface", plain, 0, FIELD_ALWAYS},
-	{"MAC", "mac", plain, 0, FIELD_ALWAYS},
-	{"STATE", "state", plain, 0, FIELD_ALWAYS},
-	{"BACKENDS", "backends", plain, GRID_RIGHT, FIELD_ALWAYS},
+	{"ADDRESS", "address", field_plain, 0, FIELD_ALWAYS},
+	{"INTERFACE", "interface", field_plain, 0, FIELD_ALWAYS},
+	{"MAC", "mac", field_plain, 0, FIELD_ALWAYS},
+	{"STATE", "state", field_plain, 0, FIELD_ALWAYS},
+	{"BACKENDS", "backends", field_plain, GRID_RIGHT, FIELD_ALWAYS},
 };
 
 static const struct field drop_fields[] = {
-	{"REASON", "reason", plain, 0, FIELD_ALWAYS},
-	{"ACTION", "action", plain, 0, FIELD_ALWAYS},
+	{"REASON", "reason", field_plain, 0, FIELD_ALWAYS},
+	{"ACTION", "action", field_plain, 0, FIELD_ALWAYS},
 	COUNTER_FIELDS,
-	{"MEANING", "help", plain, GRID_WRAP, FIELD_ALWAYS},
+	{"MEANING", "help", field_plain, GRID_WRAP, FIELD_ALWAYS},
 };
 
 static const struct field map_fields[] = {
-	{"MAP", "name", plain, 0, FIELD_ALWAYS},
-	{"ID", "id", plain, GRID_RIGHT, FIELD_ALWAYS},
-	{"TYPE", "type", plain, 0, FIELD_ALWAYS},
-	{"KEY", "key_size", plain, GRID_RIGHT, FIELD_ALWAYS},
-	{"VALUE", "value_size", plain, GRID_RIGHT, FIELD_ALWAYS},
-	{"ENTRIES", "max_entries", plain, GRID_RIGHT, FIELD_ALWAYS},
+	{"MAP", "name", field_plain, 0, FIELD_ALWAYS},
+	{"ID", "id", field_plain, GRID_RIGHT, FIELD_ALWAYS},
+	{"TYPE", "type", field_plain, 0, FIELD_ALWAYS},
+	{"KEY", "key_size", field_plain, GRID_RIGHT, FIELD_ALWAYS},
+	{"VALUE", "value_size", field_plain, GRID_RIGHT, FIELD_ALWAYS},
+	{"ENTRIES", "max_entries", field_plain, GRID_RIGHT, FIELD_ALWAYS},
 };
 
 static const struct field link_fields[] = {
-	{"LINK OF", "interface", plain, 0, FIELD_ALWAYS},
-	{"ID", "id", plain, GRID_RIGHT, FIELD_ALWAYS},
-	{"PROGRAM", "program", plain, GRID_RIGHT, FIELD_ALWAYS},
+	{"LINK OF", "interface", field_plain, 0, FIELD_ALWAYS},
+	{"ID", "id", field_plain, GRID_RIGHT, FIELD_ALWAYS},
+	{"PROGRAM", "program", field_plain, GRID_RIGHT, FIELD_ALWAYS},
 };
 
 #define FIELDS(of) .fields = of, .field_count = sizeof(of) / sizeof((of)[0])
@@ -149,8 +94,8 @@ const struct subject subjects[] = {
 		.path = "/v1/services",
 		FIELDS(service_fields),
 		.identity = {"name"},
-		.filter = "name",
-		.filter_noun = "service",
+		.filter = {"name"},
+		.filter_noun = {"service"},
 		.counters = true,
 		.help = "VIPs and ports, the pool behind them, counters",
 	},
@@ -159,28 +104,30 @@ const struct subject subjects[] = {
 		.path = "/v1/pools",
 		FIELDS(pool_fields),
 		.identity = {"name"},
-		.filter = "name",
-		.filter_noun = "pool",
+		.filter = {"name"},
+		.filter_noun = {"pool"},
+		.colour = field_pool_colour,
 		.counters = true,
-		.help = "forwarding mode, table size, backends that can be reached, counters",
+		.help = "backends that are up, whether that is enough, the fallback, counters",
 	},
 	{
 		.name = "backends",
 		.path = "/v1/backends",
 		FIELDS(backend_fields),
 		.identity = {"pool", "name"},
-		.filter = "pool",
-		.filter_noun = "pool with backends",
+		.filter = {"pool", "name"},
+		.filter_noun = {"pool with backends", "backend"},
+		.colour = standing_colour,
 		.counters = true,
-		.help = "weight, share, slots, next hop or why there is none, counters; NAME: of one pool",
+		.help = "state, weight, share, probes, what is wrong, counters; NAMEs: a pool, a backend",
 	},
 	{
 		.name = "neighbours",
 		.path = "/v1/neighbours",
 		FIELDS(neighbour_fields),
 		.identity = {"address", "interface"},
-		.filter = "address",
-		.filter_noun = "neighbour",
+		.filter = {"address"},
+		.filter_noun = {"neighbour"},
 		.help = "the next hops of backends and their MACs; NAME: one address",
 	},
 	{
@@ -188,10 +135,17 @@ const struct subject subjects[] = {
 		.path = "/v1/drops",
 		FIELDS(drop_fields),
 		.identity = {"reason"},
-		.filter = "reason",
-		.filter_noun = "reason",
+		.filter = {"reason"},
+		.filter_noun = {"reason"},
 		.counters = true,
 		.help = "what became of packets, by reason; without reasons that no packet had unless --all",
+	},
+	{
+		.name = "events",
+		.path = "/v1/events",
+		.filter = {"pool", "backend"},
+		.filter_noun = {"pool", "backend"},
+		.help = "what happened, the last 100 unless --count or --all; NAMEs: a pool, a backend",
 	},
 	{
 		.name = "bpf",
@@ -207,7 +161,7 @@ void show_subjects(void)
 	puts("\nsubjects, which may be abbreviated:");
 	for (size_t i = 0; i < subject_count; i++)
 		printf("  %-11s %s\n", subjects[i].name, subjects[i].help);
-	puts("\nNAME leaves the object of that name alone.");
+	puts("\nNAME leaves the objects of that name alone.");
 }
 
 /* A row that needs the operator's eye. */
@@ -218,75 +172,89 @@ static const char *row_colour(const json_t *object)
 	return NULL;
 }
 
-static bool is_shown(const struct field *field, bool rates)
+static bool is_shown(const struct field *field, const struct view *view)
 {
-	return field->when == FIELD_ALWAYS || field->when == (rates ? FIELD_RATE : FIELD_TOTAL);
+	switch (field->when) {
+	case FIELD_TOTAL:
+		return !view->rates;
+	case FIELD_RATE:
+		return view->rates;
+	case FIELD_LONG:
+		return view->detailed;
+	default:
+		return true;
+	}
 }
 
-static void print_fields(const struct field *fields, size_t count, const json_t *objects, bool rates, bool all)
+/* Columns of objects, and how they are shown. */
+struct layout {
+	const struct field *fields;
+	size_t count;
+	const char *(*colour)(const json_t *object);
+	const struct view *view;
+};
+
+static void print_row(struct grid *grid, const struct layout *layout, const json_t *object)
+{
+	const char *whole = row_colour(object), *part = layout->colour ? layout->colour(object) : NULL;
+
+	grid_row(grid);
+	for (size_t i = 0; i < layout->count; i++) {
+		const struct field *field = &layout->fields[i];
+		char *text;
+
+		if (!is_shown(field, layout->view))
+			continue;
+		text = field->text(object, field->key);
+		grid_cell(grid, text, whole ? whole : field->flags & FIELD_COLOURED ? part : NULL);
+		free(text);
+	}
+}
+
+static void print_fields(const struct layout *layout, const json_t *objects)
 {
 	struct grid *grid = grid_new(cli_has_colours());
 	const json_t *object, *packets;
 	size_t i;
 
-	for (size_t j = 0; j < count; j++)
-		if (is_shown(&fields[j], rates))
-			grid_column(grid, fields[j].header, fields[j].flags);
+	for (size_t j = 0; j < layout->count; j++)
+		if (is_shown(&layout->fields[j], layout->view))
+			grid_column(grid, layout->fields[j].header, layout->fields[j].flags);
 	json_array_foreach(objects, i, object) {
 		packets = json_object_get(object, "packets");
-		if (!all && json_is_integer(packets) && !json_integer_value(packets))
-			continue;
-		grid_row(grid);
-		for (size_t j = 0; j < count; j++) {
-			char *text;
-
-			if (!is_shown(&fields[j], rates))
-				continue;
-			text = fields[j].text(object, fields[j].key);
-			grid_cell(grid, text, row_colour(object));
-			free(text);
-		}
+		if (layout->view->all || !json_is_integer(packets) || json_integer_value(packets))
+			print_row(grid, layout, object);
 	}
 	grid_print(grid);
 }
 
-/* Below the table: reasons are too long for a column. */
-static void print_unreachable(const json_t *backends)
+void subject_print(const struct subject *subject, const json_t *objects, const struct view *view)
 {
-	const bool colours = cli_has_colours();
-	const json_t *backend;
-	size_t i, printed = 0;
+	struct view own = *view;
+	struct layout layout = {subject->fields, subject->field_count, subject->colour, &own};
 
-	json_array_foreach(backends, i, backend) {
-		if (!json_is_false(json_object_get(backend, "resolved")))
-			continue;
-		printf("%s%s%s/%s cannot be reached: %s%s\n", printed++ ? "" : "\n", colours ? "\033[31m" : "",
-		       cli_text(backend, "pool"), cli_text(backend, "name"), cli_text(backend, "why"),
-		       colours ? "\033[0m" : "");
-	}
-}
-
-void subject_print(const struct subject *subject, const json_t *objects, bool rates, bool all)
-{
 	/* only reasons are many and mostly unused */
 	if (subject->fields != drop_fields)
-		all = true;
-	print_fields(subject->fields, subject->field_count, objects, rates, all);
+		own.all = true;
+	print_fields(&layout, objects);
 	if (subject->fields == backend_fields)
-		print_unreachable(objects);
+		notes_print(objects, view->detailed);
 }
 
 void subject_print_bpf(const json_t *bpf)
 {
+	const struct view view = {.all = true};
+	const struct layout maps = {map_fields, sizeof(map_fields) / sizeof(map_fields[0]), NULL, &view};
+	const struct layout links = {link_fields, sizeof(link_fields) / sizeof(link_fields[0]), NULL, &view};
 	const json_t *program = json_object_get(bpf, "program");
-	char *folder = plain(bpf, "folder"), *id = plain(program, "id"), *object = plain(program, "object");
+	char *folder = field_plain(bpf, "folder"), *id = field_plain(program, "id");
+	char *object = field_plain(program, "object");
 
 	printf("pinned under %s\nprogram %s, object %s\n\n", folder, id, object);
-	print_fields(map_fields, sizeof(map_fields) / sizeof(map_fields[0]), json_object_get(bpf, "maps"), false, true);
+	print_fields(&maps, json_object_get(bpf, "maps"));
 	if (json_array_size(json_object_get(bpf, "links"))) {
 		putchar('\n');
-		print_fields(link_fields, sizeof(link_fields) / sizeof(link_fields[0]), json_object_get(bpf, "links"),
-			     false, true);
+		print_fields(&links, json_object_get(bpf, "links"));
 	}
 	free(folder);
 	free(id);

@@ -10,18 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The cell's text, to be freed. */
-typedef char *(*field_text_fn)(const json_t *object, const char *key);
-
-/* FIELD_TOTAL and FIELD_RATE: only without, and only while, watching. */
-enum field_when { FIELD_ALWAYS, FIELD_TOTAL, FIELD_RATE };
-
-struct field {
-	const char *header, *key;
-	field_text_fn text;
-	unsigned int flags; /* GRID_* */
-	enum field_when when;
-};
+#include "cli/field.h"
 
 struct subject {
 	const char *name; /* first: for word_find() */
@@ -29,9 +18,10 @@ struct subject {
 	const struct field *fields;
 	size_t field_count;
 	const char *identity[2]; /* keys; the second may be NULL. All NULL: the answer is no list */
-	const char *filter;	 /* the key that show's NAME is compared with, or NULL */
-	const char *filter_noun;
-	bool counters; /* its objects have packets and bytes, hence rates */
+	const char *filter[2];	 /* the keys that show's NAMEs are compared with; NULL: it takes no further name */
+	const char *filter_noun[2];
+	const char *(*colour)(const json_t *object); /* of its coloured fields, or NULL */
+	bool counters;				     /* its objects have packets and bytes, hence rates */
 	const char *help;
 };
 
@@ -42,8 +32,14 @@ extern const size_t subject_count;
 #define KEY_PACKET_RATE "packets_per_s"
 #define KEY_BIT_RATE	"bits_per_s"
 
-/* Prints the objects as a table; of drops those with packets alone unless `all`. */
-void subject_print(const struct subject *subject, const json_t *objects, bool rates, bool all);
+struct view {
+	bool rates;    /* in place of totals */
+	bool all;      /* of drops: also those without packets */
+	bool detailed; /* --long */
+};
+
+/* Prints the objects as a table, and what needs more words below it. */
+void subject_print(const struct subject *subject, const json_t *objects, const struct view *view);
 
 /* The answer of /v1/bpf, which is several lists. */
 void subject_print_bpf(const json_t *bpf);

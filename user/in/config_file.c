@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Three steps, each in files of its own: the bytes (config_source.c), the YAML
- * tree (config_tree.c), and the configuration out of it (here, config_pool.c,
- * config_probe.c, config_service.c). Text and tree live in a scratch arena that
- * goes away at the end; what stays is copied to the configuration's arena.
+ * tree (config_tree.c), and the configuration out of it (here and in a file for each
+ * of its parts). Text and tree live in a scratch arena that goes away at the end;
+ * what stays is copied to the configuration's arena.
  */
 #include "in/config_file.h"
 
@@ -15,30 +15,28 @@
 
 #include "in/config_read.h"
 
-enum { KEY_INTERFACES, KEY_HASH_KEY, KEY_DEFAULTS, KEY_POOLS, KEY_SERVICES, TOP_KEYS };
+enum { KEY_INTERFACES, KEY_HASH_KEY, KEY_DEFAULTS, KEY_POOLS, KEY_SERVICES, KEY_NOTIFY, TOP_KEYS };
 
 static const struct value_key top_keys[TOP_KEYS] = {
-	[KEY_INTERFACES] = {"interfaces", "the interfaces that take packets, such as [{name: eth0}]"},
-	[KEY_HASH_KEY] = {"hash_key", "32 hex digits in quotes, the same on every balancer"},
-	[KEY_DEFAULTS] = {"defaults", NULL},
-	[KEY_POOLS] = {"pools", NULL},
-	[KEY_SERVICES] = {"services", NULL},
+	[KEY_INTERFACES] = {.name = "interfaces", .needed = "the interfaces that take packets, such as [{name: eth0}]"},
+	[KEY_HASH_KEY] = {.name = "hash_key", .needed = "32 hex digits in quotes, the same on every balancer"},
+	[KEY_DEFAULTS] = {.name = "defaults"},
+	[KEY_POOLS] = {.name = "pools"},
+	[KEY_SERVICES] = {.name = "services"},
+	[KEY_NOTIFY] = {.name = "notify"},
 };
 
-static const struct value_key defaults_keys[] = {{"probe", NULL}};
+enum { KEY_PROBE, KEY_JUDGEMENT, DEFAULTS_KEYS = KEY_JUDGEMENT + JUDGEMENT_KEYS };
+
+static const struct value_key defaults_keys[DEFAULTS_KEYS] = {[KEY_PROBE] = {.name = "probe"}, JUDGEMENT_KEY_LIST};
 
 enum { KEY_NAME, KEY_MODE, KEY_ATTACH, INTERFACE_KEYS };
 
 static const struct value_key interface_keys[INTERFACE_KEYS] = {
-	[KEY_NAME] = {"name", "such as eth0"},
-	[KEY_MODE] = {"mode", NULL},
-	[KEY_ATTACH] = {"attach", NULL},
+	[KEY_NAME] = {.name = "name", .needed = "such as eth0"},
+	[KEY_MODE] = {.name = "mode"},
+	[KEY_ATTACH] = {.name = "attach"},
 };
-
-static int hex_value(char digit)
-{
-	return digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10;
-}
 
 static void read_hash_key(struct reading *reading, const struct node *node)
 {
@@ -60,7 +58,8 @@ static void read_hash_key(struct reading *reading, const struct node *node)
 		source_error(source, node->offset, "hash_key must be 32 hex digits, but it has %zu", length);
 	} else {
 		for (size_t i = 0; i < sizeof(reading->config->hash_key); i++)
-			key[i] = (__u8)(hex_value(node->text[2 * i]) << 4 | hex_value(node->text[2 * i + 1]));
+			key[i] = (__u8)(value_hex_digit(node->text[2 * i]) << 4 |
+					value_hex_digit(node->text[2 * i + 1]));
 	}
 }
 
@@ -145,10 +144,13 @@ static void read_interfaces(struct reading *reading, const struct node *node)
 
 static void read_defaults(struct reading *reading, const struct node *node)
 {
-	const struct node *probe;
+	const struct node *found[DEFAULTS_KEYS];
 
-	if (value_keys(reading->source, node, node->offset, "defaults", defaults_keys, 1, &probe) && probe)
-		probe_read_defaults(reading, probe->value);
+	if (!value_keys(reading->source, node, node->offset, "defaults", defaults_keys, DEFAULTS_KEYS, found))
+		return;
+	if (found[KEY_PROBE])
+		probe_read_defaults(reading, found[KEY_PROBE]->value);
+	judgement_read_defaults(reading, &found[KEY_JUDGEMENT]);
 }
 
 static void read_root(struct reading *reading, const struct node *root)
@@ -169,34 +171,53 @@ static void read_root(struct reading *reading, const struct node *root)
 		pools_read(reading, found[KEY_POOLS]->value);
 	if (found[KEY_SERVICES])
 		services_read(reading, found[KEY_SERVICES]->value);
+	if (found[KEY_NOTIFY])
+		notify_read(reading, found[KEY_NOTIFY]);
 }
 
-int config_file_read(const char *path, struct config **config, char **errors)
+/* Reads what `source` has taken with this result, and frees `scratch`, which holds it. */
+static int read_config(struct source *source, struct arena *scratch, int rc, struct config **config, char **errors)
 {
-	struct arena *scratch = arena_new(), *arena = arena_new();
+	struct arena *arena = arena_new();
 	struct config *fresh = arena_alloc(arena, sizeof(*fresh));
-	struct source source;
-	int rc = source_read(&source, scratch, path);
 
 	*config = NULL;
 	*errors = NULL;
 	fresh->arena = arena;
-	fresh->file = arena_strdup(arena, path);
+	fresh->file = arena_strdup(arena, source->path);
 	if (!rc) {
-		const struct node *root = tree_read(&source);
-		struct reading reading = {.source = &source, .config = fresh};
+		const struct node *root = tree_read(source);
+		struct reading reading = {.source = source, .config = fresh};
 
 		if (root)
 			read_root(&reading, root);
-		if (source.error_count)
+		if (source->error_count)
 			rc = -EINVAL;
 	}
 	if (rc) {
-		*errors = source_errors_text(&source);
+		*errors = source_errors_text(source);
 		config_free(fresh);
 	} else {
 		*config = fresh;
 	}
 	arena_free(scratch);
 	return rc;
+}
+
+int config_file_read(const char *path, struct config **config, char **errors)
+{
+	struct arena *scratch = arena_new();
+	struct source source;
+	int rc = source_read(&source, scratch, path);
+
+	return read_config(&source, scratch, rc, config, errors);
+}
+
+int config_text_read(const char *text, size_t length, const char *name, struct config **config, char **errors)
+{
+	struct arena *scratch = arena_new();
+	struct source source;
+	int rc = source_take(&source, scratch, name, text, length);
+
+	return read_config(&source, scratch, rc, config, errors);
 }

@@ -18,4 +18,7 @@
  */
 int config_file_read(const char *path, struct config **config, char **errors);
 
+/* The same for a text of `length` bytes; `name` stands for the file in the errors. */
+int config_text_read(const char *text, size_t length, const char *name, struct config **config, char **errors);
+
 #endif

@@ -7,19 +7,33 @@
 #include "model/maglev.h"
 #include "wire.h"
 
-enum { KEY_FORWARD, KEY_GUE_PORT, KEY_TABLE_SIZE, KEY_PROBE, KEY_BACKENDS, POOL_KEYS };
+enum {
+	KEY_FORWARD,
+	KEY_GUE_PORT,
+	KEY_TABLE_SIZE,
+	KEY_PROBE,
+	KEY_JUDGEMENT,
+	KEY_FALLBACK = KEY_JUDGEMENT + JUDGEMENT_KEYS,
+	KEY_BACKENDS,
+	POOL_KEYS
+};
 
 static const struct value_key pool_keys[POOL_KEYS] = {
-	[KEY_FORWARD] = {"forward", NULL}, [KEY_GUE_PORT] = {"gue_port", NULL}, [KEY_TABLE_SIZE] = {"table_size", NULL},
-	[KEY_PROBE] = {"probe", NULL},	   [KEY_BACKENDS] = {"backends", NULL},
+	[KEY_FORWARD] = {.name = "forward"},
+	[KEY_GUE_PORT] = {.name = "gue_port"},
+	[KEY_TABLE_SIZE] = {.name = "table_size"},
+	[KEY_PROBE] = {.name = "probe"},
+	JUDGEMENT_KEY_LIST,
+	[KEY_FALLBACK] = {.name = "fallback"},
+	[KEY_BACKENDS] = {.name = "backends"},
 };
 
 enum { KEY_NAME, KEY_ADDRESS, KEY_WEIGHT, BACKEND_KEYS };
 
 static const struct value_key backend_keys[BACKEND_KEYS] = {
-	[KEY_NAME] = {"name", "unique in its pool"},
-	[KEY_ADDRESS] = {"address", "an IPv4 or IPv6 address"},
-	[KEY_WEIGHT] = {"weight", NULL},
+	[KEY_NAME] = {.name = "name", .needed = "unique in its pool"},
+	[KEY_ADDRESS] = {.name = "address", .needed = "an IPv4 or IPv6 address"},
+	[KEY_WEIGHT] = {.name = "weight"},
 };
 
 /* A backend while its pool is read; what was bad is NULL. */
@@ -188,22 +202,29 @@ static void read_forward(struct reading *reading, const struct node *const *foun
 	pool->gue_port = (__u16)port;
 }
 
-static void read_pool(struct reading *reading, const struct node *key, struct config_pool *pool)
+/* *fallback becomes the pool's wish for one, or NULL. */
+static void read_pool(struct reading *reading, const struct node *key, struct config_pool *pool,
+		      const struct node **fallback)
 {
 	struct source *source = reading->source;
 	const struct node *found[POOL_KEYS], *size = NULL;
 
 	pool->table_size = CONFIG_DEFAULT_TABLE_SIZE;
 	pool->gue_port = GUE_PORT;
+	pool->fallback = CONFIG_NONE;
+	*fallback = NULL;
 	pool->line = source_line(source, key->offset);
 	if (!value_keys(source, key->value, key->offset, "a pool", pool_keys, POOL_KEYS, found))
 		return;
 	read_forward(reading, found, pool);
 	if (found[KEY_TABLE_SIZE] && read_table_size(reading, found[KEY_TABLE_SIZE]->value, &pool->table_size))
 		size = found[KEY_TABLE_SIZE]->value;
-	probe_read(reading, found[KEY_PROBE], &pool->probe);
+	probes_read(reading, key, found[KEY_PROBE], pool);
 	if (found[KEY_BACKENDS])
 		read_backends(reading, found[KEY_BACKENDS]->value, pool);
+	judgement_read(reading, &found[KEY_JUDGEMENT], pool);
+	if (found[KEY_FALLBACK])
+		*fallback = found[KEY_FALLBACK]->value;
 	if (size && pool->table_size < pool->backend_count)
 		source_error(source, size->offset,
 			     "table_size %u is smaller than the pool's %zu backends: "
@@ -226,12 +247,15 @@ static int compare_pool(const void *a, const void *b)
 void pools_read(struct reading *reading, const struct node *node)
 {
 	struct config *config = reading->config;
+	struct fallback_wish *wishes;
 	const char *name;
+	size_t wish_count = 0;
 
 	if (!value_is_map(reading->source, node, "a map of pools, by name")) {
 		reading->pools_known = false;
 		return;
 	}
+	wishes = arena_array(reading->source->arena, node->count, sizeof(*wishes));
 	config->pools = arena_array(config->arena, node->count, sizeof(*config->pools));
 	for (const struct node *key = node->first; key; key = key->next) {
 		struct config_pool *pool = &config->pools[config->pool_count];
@@ -245,7 +269,10 @@ void pools_read(struct reading *reading, const struct node *node)
 			name = key->text; /* still the one that services mean */
 		pool->name = arena_strdup(config->arena, name);
 		config->pool_count++;
-		read_pool(reading, key, pool);
+		read_pool(reading, key, pool, &wishes[wish_count].node);
+		wishes[wish_count].pool = pool->name;
+		wish_count += wishes[wish_count].node != NULL;
 	}
 	qsort(config->pools, config->pool_count, sizeof(*config->pools), compare_pool);
+	fallbacks_read(reading, wishes, wish_count);
 }

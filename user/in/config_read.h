@@ -3,27 +3,35 @@
 #ifndef SLUICE_CONFIG_READ_H
 #define SLUICE_CONFIG_READ_H
 
+#include "in/config_probe.h"
 #include "in/config_tree.h"
 #include "in/config_value.h"
 #include "model/config.h"
 
-enum probe_key {
-	PROBE_KEY_TYPE,
-	PROBE_KEY_INTERVAL,
-	PROBE_KEY_TIMEOUT,
-	PROBE_KEY_RISE,
-	PROBE_KEY_FALL,
-	PROBE_KEY_PORT,
-	PROBE_KEY_PATH,
-	PROBE_KEY_EXPECT,
-	PROBE_KEYS
+enum judgement_key {
+	JUDGEMENT_ANY,
+	JUDGEMENT_START,
+	JUDGEMENT_MIN_HEALTHY,
+	JUDGEMENT_RAMP,
+	JUDGEMENT_HOLD_DOWN,
+	JUDGEMENT_KEYS
 };
 
-/* A probe while it is read: the defaults first, then the pool's own keys over them. */
-struct probe_layers {
-	struct config_probe probe;
-	bool given[PROBE_KEYS]; /* by either layer; a bad value counts */
-	bool bad;		/* some value was bad: do not compare values */
+/* For the tables of keys that have them among others. */
+#define JUDGEMENT_KEY_LIST                                                                                             \
+	{.name = "any"}, {.name = "start"}, {.name = "min_healthy"}, {.name = "ramp"},                                 \
+	{                                                                                                              \
+		.name = "hold_down"                                                                                    \
+	}
+
+enum hold_key { HOLD_FIRST, HOLD_MAX, HOLD_DECAY, HOLD_KEYS };
+
+/* The same for the judgement: the defaults' values, then the pool's over them. */
+struct judgement_layers {
+	struct config_judgement value;
+	bool hold_given[HOLD_KEYS];
+	bool hold_off;
+	bool bad; /* some value of the hold-down was bad */
 };
 
 /* One configuration while it is read. */
@@ -31,16 +39,41 @@ struct reading {
 	struct source *source;
 	struct config *config; /* what is to live on goes to its arena */
 	struct probe_layers default_probe;
+	unsigned int default_types; /* that its type can be: config_probe.c */
+	struct judgement_layers default_judgement;
 	size_t backends; /* in all pools so far */
 	__u64 slots;
-	bool pools_known; /* the pools could be read: a name that is not among them is an error */
+	unsigned int missing_pools; /* names of pools that there are none of */
+	bool pools_known;	    /* the pools could be read: a name that is not among them is an error */
 };
 
-/* Reads `defaults: probe:`. */
-void probe_read_defaults(struct reading *reading, const struct node *node);
+/* Reads what `defaults:` says of the judgement: its keys' nodes, or NULL. */
+void judgement_read_defaults(struct reading *reading, const struct node *const key[static JUDGEMENT_KEYS]);
 
-/* Reads a pool's `probe:`, `key` being its key node or NULL if it has none, over the defaults. */
-void probe_read(struct reading *reading, const struct node *key, struct config_probe *out);
+/* Reads a pool's own over that, after its backends. */
+void judgement_read(struct reading *reading, const struct node *const key[static JUDGEMENT_KEYS],
+		    struct config_pool *pool);
+
+/* A program and its arguments, into memory of the configuration: argv, then NULL. */
+bool command_read(struct reading *reading, const struct node *node, const char ***out);
+
+/* The name of the user that it runs as. */
+bool command_read_user(struct reading *reading, const struct node *node, const char **out);
+
+/* Reads `notify:`, `key` being its key node. */
+void notify_read(struct reading *reading, const struct node *key);
+
+/* The pool of that name; or NULL and the error is noted, with a near name if there is one. */
+const struct config_pool *pool_named(struct reading *reading, const struct node *node, const char *name);
+
+/* What a pool has as its `fallback:`. */
+struct fallback_wish {
+	const char *pool;
+	const struct node *node;
+};
+
+/* Fills in the pools' fallbacks, once all of them are sorted. The wishes are in the file's order. */
+void fallbacks_read(struct reading *reading, const struct fallback_wish *wishes, size_t count);
 
 /* Reads `pools:` and sorts them. */
 void pools_read(struct reading *reading, const struct node *node);

@@ -8,18 +8,16 @@
 
 #include "abi.h"
 #include "in/config_read.h"
-#include "lib/suggest.h"
 
-#define MAX_POOL_SUGGESTIONS 100 /* looking for a near name goes through all pools */
-#define PORT_TEXT	     16
+#define PORT_TEXT 16
 
 enum { KEY_ADDRESS, KEY_PORTS, KEY_POOL, KEY_HASH, SERVICE_KEYS };
 
 static const struct value_key service_keys[SERVICE_KEYS] = {
-	[KEY_ADDRESS] = {"address", "its VIP, or a list of them"},
-	[KEY_PORTS] = {"ports", "such as 443/tcp, or a list of them"},
-	[KEY_POOL] = {"pool", "the name of the pool that serves it"},
-	[KEY_HASH] = {"hash", NULL},
+	[KEY_ADDRESS] = {.name = "address", .needed = "its VIP, or a list of them"},
+	[KEY_PORTS] = {.name = "ports", .needed = "such as 443/tcp, or a list of them"},
+	[KEY_POOL] = {.name = "pool", .needed = "the name of the pool that serves it"},
+	[KEY_HASH] = {.name = "hash"},
 };
 
 static const char address_expected[] = "an IPv4 or IPv6 address or prefix";
@@ -53,7 +51,6 @@ struct services {
 	__u64 exact[FAMILIES], prefixes[FAMILIES]; /* entries of the dataplane's maps so far */
 	struct vip *vips;			   /* of services that are within the limits */
 	size_t vip_count;
-	unsigned int missing_pools;
 };
 
 static char *port_format(const struct config_port *port, char text[static PORT_TEXT])
@@ -350,26 +347,15 @@ static void check_loops(struct services *services)
 static void read_pool_name(struct services *services, const struct node *node, struct config_service *service)
 {
 	const struct config *config = services->reading->config;
-	struct suggestion suggestion = {0};
 	const struct config_pool *pool;
 	const char *name;
 
 	if (!value_text(services->reading->source, node, "the name of a pool", &name) ||
 	    !services->reading->pools_known)
 		return;
-	pool = config_pool_find(config, name);
-	if (pool) {
+	pool = pool_named(services->reading, node, name);
+	if (pool)
 		service->pool = (size_t)(pool - config->pools);
-		return;
-	}
-	if (services->missing_pools++ < MAX_POOL_SUGGESTIONS)
-		for (size_t i = 0; i < config->pool_count; i++)
-			suggest_consider(&suggestion, name, config->pools[i].name);
-	if (suggestion.best)
-		source_error(services->reading->source, node->offset, "there is no pool '%.64s': did you mean '%.64s'?",
-			     name, suggestion.best);
-	else
-		source_error(services->reading->source, node->offset, "there is no pool '%.64s'", name);
 }
 
 static void read_service(struct services *services, const struct node *key, struct config_service *service)

@@ -111,6 +111,13 @@ void source_error(struct source *source, size_t offset, const char *format, ...)
 	free(message);
 }
 
+static void keep_bytes(struct source *source, const char *bytes, size_t size)
+{
+	source->text = arena_alloc(source->arena, size + 2); /* a line feed and NUL may follow */
+	memcpy(source->text, bytes, size);
+	source->size = size;
+}
+
 static int read_whole(struct source *source, int fd)
 {
 	size_t room = 65536;
@@ -141,8 +148,7 @@ static int read_whole(struct source *source, int fd)
 	if (source->size > SOURCE_MAX_SIZE) {
 		source->size = 0;
 	} else {
-		source->text = arena_alloc(source->arena, source->size + 2); /* a line feed and NUL may follow */
-		memcpy(source->text, bytes, source->size);
+		keep_bytes(source, bytes, source->size);
 	}
 	free(bytes);
 	return source->text ? 0 : -EFBIG;
@@ -228,14 +234,9 @@ static int check_bytes(struct source *source)
 	return 0;
 }
 
-int source_read(struct source *source, struct arena *arena, const char *path)
+/* What both ways of getting the bytes have in common. */
+static int take_bytes(struct source *source)
 {
-	*source = (struct source){.path = path, .arena = arena};
-
-	int rc = open_and_read(source);
-
-	if (rc)
-		return rc;
 	normalize(source);
 	if (!source->size) {
 		source_error(source, SOURCE_NOWHERE,
@@ -244,6 +245,23 @@ int source_read(struct source *source, struct arena *arena, const char *path)
 	}
 	index_lines(source);
 	return check_bytes(source);
+}
+
+int source_read(struct source *source, struct arena *arena, const char *path)
+{
+	*source = (struct source){.path = path, .arena = arena};
+	return open_and_read(source) ?: take_bytes(source);
+}
+
+int source_take(struct source *source, struct arena *arena, const char *name, const char *text, size_t length)
+{
+	*source = (struct source){.path = name, .arena = arena};
+	if (length > SOURCE_MAX_SIZE) {
+		source_error(source, SOURCE_NOWHERE, "the file is larger than %u MiB", SOURCE_MAX_SIZE >> 20);
+		return -EFBIG;
+	}
+	keep_bytes(source, text, length);
+	return take_bytes(source);
 }
 
 size_t source_line(const struct source *source, size_t offset)

@@ -34,6 +34,9 @@ struct source {
  */
 int source_read(struct source *source, struct arena *arena, const char *path);
 
+/* The same for `length` bytes of text, which are copied; `name` stands for the path. */
+int source_take(struct source *source, struct arena *arena, const char *name, const char *text, size_t length);
+
 /* Notes an error at an offset, or of the file as a whole at SOURCE_NOWHERE. */
 void source_error(struct source *source, size_t offset, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -50,7 +50,14 @@ static size_t token_offset(struct builder *builder, struct fy_token *token)
 
 static const char *kind_text(enum node_kind kind)
 {
-	return kind == NODE_LIST ? "a list" : kind == NODE_MAP ? "a map" : "a text";
+	switch (kind) {
+	case NODE_LIST:
+		return "a list";
+	case NODE_MAP:
+		return "a map";
+	default:
+		return "a text with a control character in it";
+	}
 }
 
 /* Takes its place as the next child, key or value of the innermost open collection. */
@@ -71,7 +78,7 @@ static void place(struct builder *builder, struct node *node)
 		level->last = node;
 		level->node->count++;
 		level->key_open = level->node->kind == NODE_MAP;
-		if (level->key_open && (node->kind == NODE_LIST || node->kind == NODE_MAP))
+		if (level->key_open && node->kind != NODE_SCALAR && node->kind != NODE_BAD)
 			source_error(builder->source, node->offset, "expected a key, found %s", kind_text(node->kind));
 	}
 }
@@ -102,7 +109,7 @@ static void check_tag(struct builder *builder, struct fy_token *tag, struct node
 
 	source_error(builder->source, offset == SOURCE_NOWHERE ? node->offset : offset,
 		     "YAML tags (!...) are not supported: remove it");
-	if (node->kind == NODE_SCALAR)
+	if (node->kind == NODE_SCALAR || node->kind == NODE_BYTES)
 		node->kind = NODE_BAD;
 }
 
@@ -123,10 +130,12 @@ static const char *scalar_text(struct builder *builder, struct fy_token *token, 
 	text = fy_token_get_text(token, &length);
 	if (!text)
 		text = "", length = 0;
-	if (!source_text_plain(text, length, &bad)) {
-		source_error(builder->source, node->offset, "a text with a control character in it");
+	if (memchr(text, '\0', length)) {
+		source_error(builder->source, node->offset, "a text with a NUL in it");
 		return NULL;
 	}
+	if (!source_text_plain(text, length, &bad))
+		node->kind = NODE_BYTES;
 	return arena_strndup(builder->source->arena, text, length);
 }
 

@@ -12,6 +12,7 @@
 enum node_kind {
 	NODE_BAD, /* an error of it is already noted: say nothing more */
 	NODE_SCALAR,
+	NODE_BYTES, /* a scalar with control characters in it, which few values may have */
 	NODE_LIST,
 	NODE_MAP,
 };
@@ -21,7 +22,7 @@ struct node {
 	bool quoted;	    /* a scalar in quotes */
 	__u32 offset;	    /* in the source */
 	__u32 count;	    /* children of a list, keys of a map */
-	const char *text;   /* of a scalar: UTF-8 without control characters */
+	const char *text;   /* of a scalar or bytes: UTF-8, with control characters in bytes alone, never NUL */
 	struct node *first; /* child or key */
 	struct node *next;  /* sibling */
 	struct node *value; /* of a key */

@@ -31,6 +31,8 @@ void value_unexpected(struct source *source, const struct node *node, const char
 		source_error(source, node->offset, "expected %s, found nothing", expected);
 	else if (node->kind == NODE_SCALAR)
 		source_error(source, node->offset, "expected %s, found '%.64s'", expected, node->text);
+	else if (node->kind == NODE_BYTES)
+		source_error(source, node->offset, "a text with a control character in it");
 }
 
 bool value_is_map(struct source *source, const struct node *node, const char *expected)
@@ -49,22 +51,27 @@ bool value_is_list(struct source *source, const struct node *node, const char *e
 	return false;
 }
 
-#define WORDS_TEXT 160
+#define WORDS_TEXT 400
 
-/* Adds word i of `count`: "a", "a, b", "a, b and c". */
-static void append_word(char text[static WORDS_TEXT], size_t i, size_t count, const char *last, const char *word)
+void value_append_word(char *text, size_t size, size_t i, size_t count, const char *last, const char *word)
 {
 	size_t used = strlen(text);
 
-	snprintf(text + used, WORDS_TEXT - used, "%s%s", i == 0 ? "" : i + 1 == count ? last : ", ", word);
+	snprintf(text + used, size - used, "%s%s", i == 0 ? "" : i + 1 == count ? last : ", ", word);
 }
 
-static char *join_keys(char text[static WORDS_TEXT], const struct value_key *keys, size_t count)
+/* Returns how many there are. */
+static size_t join_keys(char text[static WORDS_TEXT], const struct value_key *keys, size_t count)
 {
+	size_t listed = 0;
+
 	text[0] = '\0';
 	for (size_t i = 0; i < count; i++)
-		append_word(text, i, count, " and ", keys[i].name);
-	return text;
+		listed += !keys[i].unlisted;
+	for (size_t i = 0, at = 0; i < count; i++)
+		if (!keys[i].unlisted)
+			value_append_word(text, WORDS_TEXT, at++, listed, " and ", keys[i].name);
+	return listed;
 }
 
 /* Returns the key that was meant, if one is near. */
@@ -75,13 +82,13 @@ static const char *unknown_key(struct source *source, const struct node *key, co
 	char known[WORDS_TEXT];
 
 	for (size_t i = 0; i < count; i++)
-		suggest_consider(&suggestion, key->text, keys[i].name);
+		if (!keys[i].unlisted)
+			suggest_consider(&suggestion, key->text, keys[i].name);
 	if (suggestion.best)
 		source_error(source, key->offset, "unknown key '%.64s': did you mean '%s'?", key->text,
 			     suggestion.best);
-	else
-		source_error(source, key->offset, "unknown key '%.64s': %s can have %s", key->text, what,
-			     join_keys(known, keys, count));
+	else if (join_keys(known, keys, count))
+		source_error(source, key->offset, "unknown key '%.64s': %s can have %s", key->text, what, known);
 	return suggestion.best;
 }
 
@@ -92,10 +99,13 @@ bool value_keys(struct source *source, const struct node *map, size_t at, const 
 	__u32 mistyped = 0; /* bit i: an unknown key was probably meant to be keys[i] */
 
 	memset(found, 0, count * sizeof(*found));
-	snprintf(expected, sizeof(expected), "a map with the key%s %s", count > 1 ? "s" : "",
-		 join_keys(known, keys, count));
-	if (!value_is_map(source, map, expected))
+	if (map->kind != NODE_MAP && !value_is_nothing(map)) {
+		bool several = join_keys(known, keys, count) > 1;
+
+		snprintf(expected, sizeof(expected), "a map with the key%s %s", several ? "s" : "", known);
+		value_unexpected(source, map, expected);
 		return false;
+	}
 	for (const struct node *key = map->first; key; key = key->next) {
 		size_t i = 0;
 
@@ -174,13 +184,24 @@ bool value_choice(struct source *source, const struct node *node, const char *co
 		suggest_consider(&suggestion, node->text, names[i]);
 	}
 	for (size_t i = 0; i < count; i++)
-		append_word(expected, i, count, " or ", names[i]);
+		value_append_word(expected, sizeof(expected), i, count, " or ", names[i]);
 	if (suggestion.best)
 		source_error(source, node->offset, "expected %s, found '%.64s': did you mean '%s'?", expected,
 			     node->text, suggestion.best);
 	else
 		value_unexpected(source, node, expected);
 	return false;
+}
+
+bool value_bool(struct source *source, const struct node *node, bool *out)
+{
+	static const char *const names[] = {"false", "true"};
+	int chosen;
+
+	if (!value_choice(source, node, names, 2, &chosen))
+		return false;
+	*out = chosen;
+	return true;
 }
 
 bool value_name(struct source *source, const struct node *node, const char *what, const char **out)
@@ -209,9 +230,8 @@ static const struct {
 	__u32 milliseconds;
 } units[] = {{"m", 60000}, {"s", 1000}, {"ms", 1}};
 
-bool value_duration(struct source *source, const struct node *node, __u32 *out)
+static bool parse_duration(const struct node *node, __u32 *out)
 {
-	static const char expected[] = "a duration from 10ms to 60m, such as 500ms, 2s or 1m";
 	size_t digits = node->kind == NODE_SCALAR ? strspn(node->text, "0123456789") : 0;
 	__u32 number;
 
@@ -225,16 +245,47 @@ bool value_duration(struct source *source, const struct node *node, __u32 *out)
 			return true;
 		}
 	}
-	value_unexpected(source, node, expected);
 	return false;
 }
 
-char *value_duration_format(__u32 milliseconds, char text[static DURATION_TEXT])
+bool value_duration(struct source *source, const struct node *node, __u32 *out)
 {
-	size_t i = 0;
+	if (parse_duration(node, out))
+		return true;
+	value_unexpected(source, node, "a duration from 10ms to 60m, such as 500ms, 2s or 1m");
+	return false;
+}
 
-	while (milliseconds % units[i].milliseconds)
-		i++;
-	snprintf(text, DURATION_TEXT, "%u%s", milliseconds / units[i].milliseconds, units[i].unit);
-	return text;
+bool value_duration_or_none(struct source *source, const struct node *node, __u32 *out)
+{
+	if (node->kind == NODE_SCALAR && strcmp(node->text, "0s") == 0)
+		*out = 0;
+	else if (!parse_duration(node, out)) {
+		value_unexpected(source, node, "a duration from 10ms to 60m, such as 500ms, 30s or 1m, or 0s for none");
+		return false;
+	}
+	return true;
+}
+
+bool value_bytes(struct source *source, const struct node *node, size_t most, const char *what, const char **out)
+{
+	size_t length;
+
+	if ((node->kind != NODE_SCALAR && node->kind != NODE_BYTES) || value_is_nothing(node)) {
+		value_unexpected(source, node, what);
+		return false;
+	}
+	length = strlen(node->text);
+	if (length == 0)
+		source_error(source, node->offset, "expected %s, found an empty text: leave the key out", what);
+	else if (length > most)
+		source_error(source, node->offset, "%s of %zu bytes: at most %zu are allowed", what, length, most);
+	else
+		*out = node->text;
+	return length > 0 && length <= most;
+}
+
+__u8 value_hex_digit(char digit)
+{
+	return (__u8)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
 }

@@ -13,6 +13,7 @@
 struct value_key {
 	const char *name;
 	const char *needed; /* NULL: optional; else what it is, for the error when it is missing */
+	bool unlisted;	    /* do not name it where the keys are told: it is of no use there */
 };
 
 /* True for "", ~ and null without quotes. Where a list or map is expected that counts as an empty one. */
@@ -20,6 +21,9 @@ bool value_is_nothing(const struct node *node);
 
 /* Notes "expected EXPECTED, found ...". */
 void value_unexpected(struct source *source, const struct node *node, const char *expected);
+
+/* "a", "a, b", "a, b and c" into `text`, of which `size` bytes are there: start with "" and i = 0. */
+void value_append_word(char *text, size_t size, size_t i, size_t count, const char *last, const char *word);
 
 /* True if the node is a map or list, or nothing. */
 bool value_is_map(struct source *source, const struct node *node, const char *expected);
@@ -42,16 +46,23 @@ bool value_number(struct source *source, const struct node *node, __u32 low, __u
 /* One of the names, as its index. */
 bool value_choice(struct source *source, const struct node *node, const char *const *names, size_t count, int *out);
 
+/* true or false. */
+bool value_bool(struct source *source, const struct node *node, bool *out);
+
 /* The name of a pool, service or backend. `what` is for the error. */
 bool value_name(struct source *source, const struct node *node, const char *what, const char **out);
 
 /* "500ms", "2s", "1m"; in milliseconds. */
 bool value_duration(struct source *source, const struct node *node, __u32 *out);
 
-#define DURATION_TEXT 24
+/* The same, or "0s". */
+bool value_duration_or_none(struct source *source, const struct node *node, __u32 *out);
 
-/* A duration as value_duration() reads it. Returns `text`. */
-char *value_duration_format(__u32 milliseconds, char text[static DURATION_TEXT]);
+/* A text that may have control characters, of 1 to `most` bytes; *out is the tree's. `what` it is, for errors. */
+bool value_bytes(struct source *source, const struct node *node, size_t most, const char *what, const char **out);
+
+/* The value of a hex digit. */
+__u8 value_hex_digit(char digit);
 
 /* Digits and nothing else, without a leading zero. False if it is no number or above `high`. */
 bool value_parse_number(const char *text, size_t length, __u32 high, __u32 *out);

@@ -3,17 +3,21 @@
 
 #include <errno.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "in/control_socket.h"
+#include "in/control_stream.h"
 #include "lib/log.h"
 #include "lib/memory.h"
+#include "lib/text.h"
 
 #define MAX_HEADERS    (16 * 1024)
-#define MAX_BODY       (64 * 1024)
 #define CLIENT_TIMEOUT 10 /* seconds for a client to send or take something */
 #define ACCEPT_PAUSE   1  /* seconds without accepting after that failed, as with no descriptors left */
 
@@ -30,6 +34,7 @@ struct control {
 	struct evhttp *http;
 	struct evconnlistener *listener;
 	struct event *resume;
+	struct streams streams;
 };
 
 /* The one endpoint that needs no agent. */
@@ -103,23 +108,108 @@ static void send_failure(struct evhttp_request *request, int status, char *messa
 	free(message);
 }
 
-static void answer(struct control *control, const struct control_endpoint *endpoint, struct evhttp_request *request)
+/* Of the process that connected; EVENT_NOBODY's value if the kernel does not say it. */
+static uid_t client_uid(struct evhttp_request *request)
 {
-	int status = HTTP_OK;
-	json_t *reply = NULL;
+	struct bufferevent *transport = evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t size = sizeof(peer);
 
-	if (endpoint->text) {
-		send_text(request, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", endpoint->text(control->agent));
+	getsockopt(bufferevent_getfd(transport), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	return peer.uid;
+}
+
+static bool is_utf8(const char *text)
+{
+	size_t left = strlen(text), length;
+
+	for (; left; left -= length, text += length) {
+		length = text_utf8_length(text, left);
+		if (!length)
+			return false;
+	}
+	return true;
+}
+
+/* False if the query cannot be read. Otherwise it is to be freed with evhttp_clear_headers(). */
+static bool parse_query(struct evhttp_request *request, struct evkeyvalq *query)
+{
+	const char *text = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
+	const struct evkeyval *parameter;
+
+	if (evhttp_parse_query_str(text ? text : "", query))
+		return false;
+	for (parameter = query->tqh_first; parameter; parameter = parameter->next.tqe_next) {
+		if (!is_utf8(parameter->value)) {
+			evhttp_clear_headers(query);
+			return false;
+		}
+	}
+	return true;
+}
+
+const char *control_query(const struct control_request *request, const char *name)
+{
+	return evhttp_find_header(request->query, name);
+}
+
+static void answer_stream(struct control *control, const struct control_endpoint *endpoint,
+			  const struct control_request *asked, struct evhttp_request *request)
+{
+	json_t *first;
+
+	if (control->streams.count == STREAMS_MAX) {
+		send_failure(request, HTTP_SERVUNAVAIL,
+			     memory_format("%d clients listen already: end one of them", STREAMS_MAX));
 		return;
 	}
+	first = endpoint->stream(control->agent, asked);
+	if (first)
+		stream_begin(&control->streams, request, endpoint->path, first);
+	else
+		send_failure(request, HTTP_INTERNAL, memory_format("no answer could be made"));
+	json_decref(first);
+}
+
+static void answer_json(struct control *control, const struct control_endpoint *endpoint,
+			const struct control_request *asked, struct evhttp_request *request)
+{
+	json_t *reply = NULL;
+	int status = HTTP_OK;
+
 	if (endpoint == &root)
 		reply = list_endpoints(control);
 	else
-		status = endpoint->answer(control->agent, &reply);
+		status = endpoint->answer(control->agent, asked, &reply);
 	if (reply)
 		send_json(request, status, reply);
 	else
 		send_failure(request, HTTP_INTERNAL, memory_format("no answer could be made"));
+}
+
+static void answer(struct control *control, const struct control_endpoint *endpoint, struct evhttp_request *request)
+{
+	struct evbuffer *body = evhttp_request_get_input_buffer(request);
+	struct control_request asked = {.length = evbuffer_get_length(body), .uid = client_uid(request)};
+	struct evkeyvalq query;
+
+	if (evbuffer_add(body, "", 1) || !(asked.body = (const char *)evbuffer_pullup(body, -1))) {
+		send_failure(request, HTTP_INTERNAL, memory_format("no memory for the request"));
+		return;
+	}
+	if (!parse_query(request, &query)) {
+		send_failure(request, HTTP_BADREQUEST,
+			     memory_format("the query cannot be read: it is NAME=VALUE, joined by &, in UTF-8"));
+		return;
+	}
+	asked.query = &query;
+	if (endpoint->text)
+		send_text(request, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", endpoint->text(control->agent));
+	else if (endpoint->stream)
+		answer_stream(control, endpoint, &asked, request);
+	else
+		answer_json(control, endpoint, &asked, request);
+	evhttp_clear_headers(&query);
 }
 
 /* The endpoint with path and method; else one with the path alone, whose method can be told; else NULL. */
@@ -212,7 +302,7 @@ static int serve(struct control *control, struct event_base *base, int fd)
 	if (!control->http || !control->resume || event_add(control->resume, &never))
 		return -ENOMEM;
 	evhttp_set_max_headers_size(control->http, MAX_HEADERS);
-	evhttp_set_max_body_size(control->http, MAX_BODY);
+	evhttp_set_max_body_size(control->http, CONTROL_MAX_BODY);
 	evhttp_set_timeout(control->http, CLIENT_TIMEOUT);
 	evhttp_set_allowed_methods(control->http, (ev_uint16_t)~0U);
 	evhttp_set_gencb(control->http, handle_request, control);
@@ -255,12 +345,18 @@ int control_open(struct control **out, struct event_base *base, const char *path
 	return 0;
 }
 
+void control_stream(struct control *control, const char *path, const json_t *object)
+{
+	if (control)
+		streams_send(&control->streams, path, object);
+}
+
 void control_close(struct control *control)
 {
 	if (!control)
 		return;
 	if (control->http)
-		evhttp_free(control->http); /* with the listener and every client */
+		evhttp_free(control->http); /* with the listener, every client and every stream */
 	if (control->resume)
 		event_free(control->resume);
 	if (control->fd >= 0)

@@ -8,9 +8,24 @@
 
 #include <event2/event.h>
 #include <jansson.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* What a client sent. */
+struct control_request {
+	const char *body; /* a NUL follows; at most CONTROL_MAX_BODY bytes */
+	size_t length;
+	uid_t uid;	   /* of the client's process (SO_PEERCRED); (uid_t)-1 if the kernel does not say */
+	const void *query; /* for control_query() */
+};
+
+#define CONTROL_MAX_BODY (64U << 20) /* a whole configuration */
+
+/* A parameter of the path's query, decoded, in UTF-8; NULL if it is not there. Valid as long as the request. */
+const char *control_query(const struct control_request *request, const char *name);
 
 /*
- * One question or wish. Exactly one of answer and text is set.
+ * One question or wish. Exactly one of answer, text and stream is set.
  *
  * A reply is written on a later turn of the loop. Whoever ends the loop from
  * answer() must leave it some time: event_base_loopexit() with 100 ms, not with NULL.
@@ -21,10 +36,16 @@ struct control_endpoint {
 	const char *help;   /* for that list */
 
 	/* Returns an HTTP status, and a new reference in *reply; NULL there becomes a 500. */
-	int (*answer)(void *agent, json_t **reply);
+	int (*answer)(void *agent, const struct control_request *request, json_t **reply);
 
 	/* Plain text in Prometheus' format, to be freed; NULL becomes a 500. */
 	char *(*text)(void *agent);
+
+	/*
+	 * A reply without end: JSON objects, one a line. Returns a new reference to an array of those to
+	 * begin with, NULL becomes a 500; control_stream() adds the others. At most 64 clients, then a 503.
+	 */
+	json_t *(*stream)(void *agent, const struct control_request *request);
 };
 
 struct control;
@@ -37,6 +58,12 @@ struct control;
  */
 int control_open(struct control **out, struct event_base *base, const char *path, const char *group,
 		 const struct control_endpoint *endpoints, void *agent);
+
+/*
+ * Sends a line to every client of the endpoint's stream. One that is 4 MiB behind, beside what it began with, is
+ * let go. `control` NULL: nobody listens.
+ */
+void control_stream(struct control *control, const char *path, const json_t *object);
 
 /* Closes the socket and removes its file. NULL is fine. */
 void control_close(struct control *control);

@@ -25,14 +25,17 @@ static int write_all(int fd, const char *data, size_t length)
 	return 0;
 }
 
-static int write_synced(const char *path, const void *data, size_t length)
+/* What an earlier crash left may have another mode, so it is not taken again. */
+static int write_fresh(const char *path, const void *data, size_t length, unsigned int how)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), err;
+	int fd, err;
 
+	unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, how & FILE_PRIVATE ? 0600 : 0644);
 	if (fd < 0)
 		return -errno;
 	err = write_all(fd, data, length);
-	if (!err && fsync(fd))
+	if (!err && !(how & FILE_QUICK) && fsync(fd))
 		err = -errno;
 	if (close(fd) && !err)
 		err = -errno;
@@ -52,15 +55,17 @@ static int sync_folder(const char *path)
 	return err;
 }
 
-int file_replace(const char *path, const void *data, size_t length)
+int file_replace(const char *path, const void *data, size_t length, unsigned int how)
 {
 	char *fresh = memory_format("%s.new", path);
-	int err = write_synced(fresh, data, length);
+	int err = write_fresh(fresh, data, length, how);
 
 	if (!err && rename(fresh, path))
 		err = -errno;
 	if (err)
 		unlink(fresh);
 	free(fresh);
-	return err ?: sync_folder(path);
+	if (err || how & FILE_QUICK)
+		return err;
+	return sync_folder(path);
 }

@@ -5,10 +5,16 @@
 
 #include <stddef.h>
 
+enum file_how {
+	FILE_PRIVATE = 1, /* mode 0600 instead of 0644: it holds a secret */
+	FILE_QUICK = 2,	  /* no fsync: a slow disk holds nobody up, but a crash of the host may lose it */
+};
+
 /*
- * Replaces the file whole, mode 0644: write to PATH.new, fsync, rename, fsync of
- * the folder. A crash leaves the old one or the new one. 0 or a negative errno.
+ * Replaces the file whole: write to PATH.new, fsync, rename, fsync of the
+ * folder. A crash leaves the old one or the new one. `how` is 0 or some of the
+ * above. 0 or a negative errno.
  */
-int file_replace(const char *path, const void *data, size_t length);
+int file_replace(const char *path, const void *data, size_t length, unsigned int how);
 
 #endif

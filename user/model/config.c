@@ -12,7 +12,12 @@ const char *const mode_names[] = {[MODE_AUTO] = "auto", [MODE_NATIVE] = "native"
 const char *const attach_names[] = {[ATTACH_EXCLUSIVE] = "exclusive", [ATTACH_SHARED] = "shared"};
 const char *const forward_names[] = {[FORWARD_IPIP] = "ipip", [FORWARD_GUE] = "gue", [FORWARD_L2] = "l2"};
 const char *const hash_names[] = {[HASH_FLOW] = "flow", [HASH_SOURCE] = "source"};
-const char *const probe_type_names[] = {[PROBE_TCP] = "tcp", [PROBE_HTTP] = "http"};
+const char *const probe_type_names[PROBE_TYPES] = {
+	[PROBE_NONE] = "none", [PROBE_TCP] = "tcp", [PROBE_HTTP] = "http", [PROBE_HTTPS] = "https",
+	[PROBE_UDP] = "udp",   [PROBE_DNS] = "dns", [PROBE_PING] = "ping", [PROBE_EXEC] = "exec",
+};
+const char *const via_names[] = {[VIA_AUTO] = "auto", [VIA_VIP] = "vip", [VIA_ADDRESS] = "address"};
+const char *const start_names[] = {[START_PROBE] = "probe", [START_UP] = "up", [START_DOWN] = "down"};
 
 void config_free(struct config *config)
 {
@@ -58,5 +63,19 @@ char *config_port_format(const struct config_port *port, char text[static CONFIG
 		snprintf(text, CONFIG_PORT_TEXT, "%u/%s", port->port, protocol);
 	else
 		snprintf(text, CONFIG_PORT_TEXT, "any/%s", protocol);
+	return text;
+}
+
+char *config_duration_format(__u32 milliseconds, char text[static CONFIG_DURATION_TEXT])
+{
+	static const struct {
+		const char *unit;
+		__u32 milliseconds;
+	} units[] = {{"m", 60000}, {"s", 1000}, {"ms", 1}};
+	size_t i = milliseconds ? 0 : 1;
+
+	while (milliseconds % units[i].milliseconds)
+		i++;
+	snprintf(text, CONFIG_DURATION_TEXT, "%u%s", milliseconds / units[i].milliseconds, units[i].unit);
 	return text;
 }

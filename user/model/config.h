@@ -17,11 +17,20 @@ enum xdp_mode { MODE_AUTO, MODE_NATIVE, MODE_GENERIC };
 enum attach { ATTACH_EXCLUSIVE, ATTACH_SHARED }; /* own bpf_link, or libxdp's dispatcher */
 enum forward { FORWARD_IPIP, FORWARD_GUE, FORWARD_L2 };
 enum hash_by { HASH_FLOW, HASH_SOURCE };
-enum probe_type { PROBE_TCP, PROBE_HTTP };
+enum probe_type { PROBE_NONE, PROBE_TCP, PROBE_HTTP, PROBE_HTTPS, PROBE_UDP, PROBE_DNS, PROBE_PING, PROBE_EXEC };
+#define PROBE_TYPES 8
+
+/* Where a probe connects to. VIA_AUTO: the VIP where that can be, else the backend's address. */
+enum probe_via { VIA_AUTO, VIA_VIP, VIA_ADDRESS };
+
+/* A backend of which no probe has said anything yet: not in the table, in it, or counted as failed. */
+enum health_start { START_PROBE, START_UP, START_DOWN };
 
 /* Values as the config spells them, indexed by the enums above. */
-extern const char *const mode_names[], *const attach_names[], *const forward_names[], *const hash_names[],
-											      *const probe_type_names[];
+extern const char *const mode_names[], *const attach_names[], *const forward_names[], *const hash_names[];
+extern const char *const probe_type_names[PROBE_TYPES];
+extern const char *const via_names[];
+extern const char *const start_names[];
 
 struct config_interface {
 	const char *name;
@@ -29,15 +38,68 @@ struct config_interface {
 	enum attach attach;
 };
 
-/* A probe as configured. Nothing runs it yet: every backend counts as up. */
+struct config_bytes {
+	const char *data; /* NULL: none. May hold any byte; a NUL follows the end */
+	size_t length;
+};
+
+struct config_range {
+	__u16 low, high; /* inclusive */
+};
+
+/*
+ * A probe as configured: one flat struct for all types, with what the type does not have left
+ * zero. Equal ones (config_probe_equal) need not be started anew by a reload.
+ */
 struct config_probe {
-	bool set;
 	enum probe_type type;
-	__u32 interval_ms, timeout_ms;
-	__u32 rise, fall;
-	__u16 port;		       /* 0: the service's */
-	const char *path;	       /* http */
-	__u16 expect_low, expect_high; /* http status range */
+	enum probe_via via;
+	__u32 interval_ms, fast_interval_ms, timeout_ms; /* fast: while a verdict is pending; 0: the interval */
+	__u32 rise, fall;				 /* consecutive passes and failures that make a verdict */
+	__u16 port;					 /* host byte order, 0: the service's. Not of ping and exec */
+
+	/* tcp and udp: what to send, and what the reply must begin with; http(s): what the body must hold */
+	struct config_bytes send, expect;
+	const char *expect_regex; /* http(s): POSIX extended regular expression of the body, or NULL */
+
+	/* http and https */
+	const char *method;   /* "GET" */
+	const char *path;     /* "/" */
+	const char *host;     /* Host header; NULL: the address that is connected to */
+	const char **headers; /* "Name: value" each */
+	size_t header_count;
+	struct config_range *status; /* any of these */
+	size_t status_count;
+	__u8 http_version; /* 1: HTTP/1.1, 2: HTTP/2 (over TLS by ALPN, else with prior knowledge) */
+	const char *sni;   /* https: name to ask for and to verify; NULL: host, and without that the address */
+	const char *ca;	   /* https: file of CA certificates; NULL: the system's */
+	bool insecure;	   /* https: verify: false */
+
+	/* dns */
+	const char *name;	       /* to ask for, without the last dot */
+	__u16 record;		       /* record type: 1 A, 28 AAAA, ... */
+	__u8 rcode;		       /* expected */
+	bool tcp;		       /* over TCP */
+	struct address expect_address; /* that an A or AAAA answer must hold; family 0: any */
+
+	/* exec */
+	const char **command; /* argv, then NULL; command[0] is an absolute path */
+	const char *user;     /* that it runs as; "nobody" */
+};
+
+/*
+ * How a pool's probes become states: user/model/health.h. hold_* make the circuit breaker:
+ * a backend that falls again and again stays out longer each time.
+ */
+struct config_judgement {
+	bool any; /* one probe that passes is enough; else all must */
+	enum health_start start;
+	__u32 min_healthy; /* backends, or percent of them; 0: none */
+	bool min_healthy_percent;
+	__u32 ramp_ms;	     /* slow start, 0: none */
+	__u32 hold_first_ms; /* hold-down of the second fall, doubled by each further one; 0: never held down */
+	__u32 hold_max_ms;
+	__u32 hold_decay_ms; /* up for so long forgives one fall */
 };
 
 struct config_backend {
@@ -49,9 +111,12 @@ struct config_backend {
 struct config_pool {
 	const char *name;
 	enum forward forward;
-	__u16 gue_port;	  /* UDP destination port, host byte order */
-	__u32 table_size; /* slots; a prime */
-	struct config_probe probe;
+	__u16 gue_port;		     /* UDP destination port, host byte order */
+	__u32 table_size;	     /* slots; a prime */
+	struct config_probe *probes; /* in the file's order; none: every backend counts as up */
+	size_t probe_count;
+	struct config_judgement judgement;
+	size_t fallback; /* index in config.pools of the pool to use when none is usable, or CONFIG_NONE */
 	struct config_backend *backends; /* sorted by name */
 	size_t backend_count;
 	size_t line; /* in its file */
@@ -72,6 +137,14 @@ struct config_service {
 	size_t pool; /* index in config.pools */
 };
 
+/* A program to be run for events: user/agent/notify.h. */
+struct config_notify {
+	const char **command; /* argv, then NULL; NULL: none. command[0] is an absolute path */
+	const char *user;     /* that it runs as; "nobody" */
+	__u32 timeout_ms;
+	__u32 rate; /* runs a minute at most; events beyond that are told together */
+};
+
 struct config {
 	const char *file;
 	__u8 hash_key[16];
@@ -81,15 +154,19 @@ struct config {
 	size_t pool_count;
 	struct config_service *services; /* sorted by name */
 	size_t service_count;
+	struct config_notify notify;
 	struct arena *arena; /* owns everything above */
 };
 
+#define CONFIG_NONE		  ((size_t)-1)
+#define CONFIG_MAX_PROBES	  8 /* of a pool */
 #define CONFIG_NAME_MAX		  63
 #define CONFIG_MAX_WEIGHT	  65535
 #define CONFIG_DEFAULT_WEIGHT	  100
 #define CONFIG_DEFAULT_TABLE_SIZE 65537
 #define CONFIG_MAX_INTERFACES	  64
 #define CONFIG_PORT_TEXT	  12 /* room for a port as text */
+#define CONFIG_DURATION_TEXT	  24
 
 void config_free(struct config *config);
 
@@ -98,7 +175,36 @@ const struct config_pool *config_pool_find(const struct config *config, const ch
 const struct config_service *config_service_find(const struct config *config, const char *name);
 const struct config_backend *config_backend_find(const struct config_pool *pool, const char *name);
 
+/* Whether they probe the same in the same way. */
+bool config_probe_equal(const struct config_probe *a, const struct config_probe *b);
+
+/* Copies `from` with all that it points to into the arena. */
+void config_probe_copy(struct config_probe *to, const struct config_probe *from, struct arena *arena);
+
+/*
+ * Calls `tell` for each key in which two probes differ, with both values as text ("none" where there is
+ * none). What may be a secret, headers' values, is not in the texts.
+ */
+typedef void (*config_change_fn)(void *argument, const char *key, const char *before, const char *after);
+void config_probe_compare(const struct config_probe *a, const struct config_probe *b, config_change_fn tell,
+			  void *argument);
+
+/* Names of DNS record types and response codes, as the config spells them. */
+struct config_word {
+	const char *name;
+	__u16 value;
+};
+#define CONFIG_RECORDS 9
+#define CONFIG_RCODES  6
+extern const struct config_word config_records[CONFIG_RECORDS], config_rcodes[CONFIG_RCODES];
+
+/* The word's name, or "?" if no word has the value. */
+const char *config_word_name(const struct config_word *words, size_t count, __u16 value);
+
 /* Writes a port as the config spells it ("443/tcp", "any/udp") into `text` and returns it. */
 char *config_port_format(const struct config_port *port, char text[static CONFIG_PORT_TEXT]);
+
+/* The same for a duration in milliseconds: "500ms", "2s", "1m". */
+char *config_duration_format(__u32 milliseconds, char text[static CONFIG_DURATION_TEXT]);
 
 #endif

@@ -120,25 +120,6 @@ static void list_words(struct detail *detail, const char *label, struct words wo
 	free(words.word);
 }
 
-static char *probe_format(const struct config_probe *probe)
-{
-	char *head, *text;
-
-	if (!probe->set)
-		return memory_format("none");
-	head = memory_format("%s every %g s, timeout %g s, rise %u, fall %u", probe_type_names[probe->type],
-			     probe->interval_ms / 1000.0, probe->timeout_ms / 1000.0, probe->rise, probe->fall);
-	text = probe->port ? memory_format("%s, port %u", head, probe->port) : memory_format("%s", head);
-	free(head);
-	if (probe->type != PROBE_HTTP)
-		return text;
-	head = text;
-	text = memory_format("%s, %s expects %u-%u", head, probe->path ? probe->path : "/", probe->expect_low,
-			     probe->expect_high);
-	free(head);
-	return text;
-}
-
 static void diff_hash_key(json_t *changes, const struct config *from, const struct config *to)
 {
 	struct detail detail;
@@ -200,10 +181,106 @@ static void diff_backend(json_t *changes, const char *pool, const struct config_
 	free(name);
 }
 
-static void change_pool(struct detail *detail, const struct config_pool *old, const struct config_pool *new)
-{
-	char *before = probe_format(&old->probe), *after = probe_format(&new->probe);
+/* Which probe of a pool a change is of: "probe", or where there are several "probe 2". */
+struct probe_change {
+	struct detail *detail;
+	char label[32];
+};
 
+static void add_probe_change(void *argument, const char *key, const char *before, const char *after)
+{
+	const struct probe_change *change = argument;
+
+	if (strcmp(before, after) != 0)
+		detail_add(change->detail, "%s %s %s -> %s", change->label, key, before, after);
+	else
+		detail_add(change->detail, "%s %s changed", change->label, key); /* in what is not shown */
+}
+
+/* "http every 2s", or "none"; to be freed. */
+static char *probe_summary(const struct config_pool *pool, size_t i)
+{
+	char interval[CONFIG_DURATION_TEXT];
+
+	if (i >= pool->probe_count)
+		return memory_format("none");
+	return memory_format("%s every %s", probe_type_names[pool->probes[i].type],
+			     config_duration_format(pool->probes[i].interval_ms, interval));
+}
+
+static void change_probes(struct detail *detail, const struct config_pool *old, const struct config_pool *new)
+{
+	size_t count = old->probe_count > new->probe_count ? old->probe_count : new->probe_count;
+
+	for (size_t i = 0; i < count; i++) {
+		struct probe_change change = {.detail = detail, .label = "probe"};
+
+		if (count > 1)
+			snprintf(change.label, sizeof(change.label), "probe %zu", i + 1);
+		if (i < old->probe_count && i < new->probe_count && old->probes[i].type == new->probes[i].type) {
+			config_probe_compare(&old->probes[i], &new->probes[i], add_probe_change, &change);
+			continue;
+		}
+
+		char *before = probe_summary(old, i), *after = probe_summary(new, i);
+
+		detail_add(detail, "%s %s -> %s", change.label, before, after);
+		free(before);
+		free(after);
+	}
+}
+
+#define JUDGEMENT_TEXT 80
+
+static char *min_healthy_format(const struct config_judgement *judgement, char text[static JUDGEMENT_TEXT])
+{
+	snprintf(text, JUDGEMENT_TEXT, "%u%s", judgement->min_healthy, judgement->min_healthy_percent ? "%" : "");
+	return text;
+}
+
+/* "off", or "10s to 5m with decay 10m". */
+static char *hold_down_format(const struct config_judgement *judgement, char text[static JUDGEMENT_TEXT])
+{
+	char first[CONFIG_DURATION_TEXT], max[CONFIG_DURATION_TEXT], decay[CONFIG_DURATION_TEXT];
+
+	if (judgement->hold_first_ms)
+		snprintf(text, JUDGEMENT_TEXT, "%s to %s with decay %s",
+			 config_duration_format(judgement->hold_first_ms, first),
+			 config_duration_format(judgement->hold_max_ms, max),
+			 config_duration_format(judgement->hold_decay_ms, decay));
+	else
+		snprintf(text, JUDGEMENT_TEXT, "off");
+	return text;
+}
+
+static void change_text(struct detail *detail, const char *key, const char *before, const char *after)
+{
+	if (strcmp(before, after) != 0)
+		detail_add(detail, "%s %s -> %s", key, before, after);
+}
+
+static void change_judgement(struct detail *detail, const struct config_judgement *old,
+			     const struct config_judgement *new)
+{
+	char before[JUDGEMENT_TEXT], after[JUDGEMENT_TEXT];
+
+	change_text(detail, "any", old->any ? "true" : "false", new->any ? "true" : "false");
+	change_text(detail, "start", start_names[old->start], start_names[new->start]);
+	change_text(detail, "min_healthy", min_healthy_format(old, before), min_healthy_format(new, after));
+	change_text(detail, "ramp", config_duration_format(old->ramp_ms, before),
+		    config_duration_format(new->ramp_ms, after));
+	change_text(detail, "hold_down", hold_down_format(old, before), hold_down_format(new, after));
+}
+
+/* A pool with its configuration, which has its fallback's name. */
+static const char *fallback_name(const struct config *config, const struct config_pool *pool)
+{
+	return pool->fallback < config->pool_count ? config->pools[pool->fallback].name : "none";
+}
+
+static void change_pool(struct detail *detail, const struct config *from, const struct config_pool *old,
+			const struct config *to, const struct config_pool *new)
+{
 	if (old->forward != new->forward)
 		detail_add(detail, "forward %s -> %s", forward_names[old->forward], forward_names[new->forward]);
 	/* other modes have no such port, whatever the field holds */
@@ -211,26 +288,38 @@ static void change_pool(struct detail *detail, const struct config_pool *old, co
 		detail_add(detail, "gue_port %u -> %u", old->gue_port, new->gue_port);
 	if (old->table_size != new->table_size)
 		detail_add(detail, "table_size %u -> %u", old->table_size, new->table_size);
-	if (strcmp(before, after) != 0)
-		detail_add(detail, "probe %s -> %s", before, after);
-	free(before);
-	free(after);
+	change_probes(detail, old, new);
+	change_judgement(detail, &old->judgement, &new->judgement);
+	change_text(detail, "fallback", fallback_name(from, old), fallback_name(to, new));
 }
 
-static void diff_pool(json_t *changes, const struct config_pool *old, const struct config_pool *new)
+static void list_pool(struct detail *detail, const struct config *config, const struct config_pool *pool)
+{
+	detail_add(detail, "forward %s", forward_names[pool->forward]);
+	if (pool->forward == FORWARD_GUE)
+		detail_add(detail, "gue_port %u", pool->gue_port);
+	detail_add(detail, "table_size %u", pool->table_size);
+	for (size_t i = 0; i < pool->probe_count; i++) {
+		char *summary = probe_summary(pool, i);
+
+		detail_add(detail, "probe %s", summary);
+		free(summary);
+	}
+	if (pool->fallback < config->pool_count)
+		detail_add(detail, "fallback %s", fallback_name(config, pool));
+}
+
+static void diff_pool(json_t *changes, const struct config *from, const struct config_pool *old,
+		      const struct config *to, const struct config_pool *new)
 {
 	const struct config_pool *one = new ? new : old;
 	struct detail detail;
 
 	detail_open(&detail);
-	if (!old || !new) {
-		detail_add(&detail, "forward %s", forward_names[one->forward]);
-		if (one->forward == FORWARD_GUE)
-			detail_add(&detail, "gue_port %u", one->gue_port);
-		detail_add(&detail, "table_size %u", one->table_size);
-	} else {
-		change_pool(&detail, old, new);
-	}
+	if (!old || !new)
+		list_pool(&detail, new ? to : from, one);
+	else
+		change_pool(&detail, from, old, to, new);
 	detail_report(&detail, changes, old ? new ? "change" : "remove" : "add", "pool", one->name);
 
 	for (size_t i = 0; old && i < old->backend_count; i++)
@@ -268,6 +357,61 @@ static void diff_service(json_t *changes, const struct config *from, const struc
 	detail_report(&detail, changes, old ? new ? "change" : "remove" : "add", "service", one->name);
 }
 
+/* Words of the command, joined by spaces; to be freed. */
+static char *command_format(const struct config_notify *notify)
+{
+	char *text = memory_format("%s", notify->command[0]);
+
+	for (size_t i = 1; notify->command[i]; i++) {
+		char *longer = memory_format("%s %s", text, notify->command[i]);
+
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+static void change_notify(struct detail *detail, const struct config_notify *old, const struct config_notify *new)
+{
+	char *command = command_format(old), *new_command = command_format(new);
+	char before[CONFIG_DURATION_TEXT], after[CONFIG_DURATION_TEXT];
+
+	change_text(detail, "command", command, new_command);
+	change_text(detail, "user", old->user, new->user);
+	change_text(detail, "timeout", config_duration_format(old->timeout_ms, before),
+		    config_duration_format(new->timeout_ms, after));
+	if (old->rate != new->rate)
+		detail_add(detail, "rate %u -> %u", old->rate, new->rate);
+	free(command);
+	free(new_command);
+}
+
+static void diff_notify(json_t *changes, const struct config_notify *old, const struct config_notify *new)
+{
+	char timeout[CONFIG_DURATION_TEXT];
+	struct detail detail;
+
+	if (!old && !new)
+		return;
+	detail_open(&detail);
+	if (!old || !new) {
+		const struct config_notify *one = new ? new : old;
+		char *command = command_format(one);
+
+		detail_add(&detail, "command %s, user %s, timeout %s, rate %u", command, one->user,
+			   config_duration_format(one->timeout_ms, timeout), one->rate);
+		free(command);
+	} else {
+		change_notify(&detail, old, new);
+	}
+	detail_report(&detail, changes, old ? new ? "change" : "remove" : "add", "notify", "");
+}
+
+static const struct config_notify *notify_of(const struct config *config)
+{
+	return config && config->notify.command ? &config->notify : NULL;
+}
+
 json_t *config_diff(const struct config *from, const struct config *to)
 {
 	json_t *changes = json_array();
@@ -281,9 +425,9 @@ json_t *config_diff(const struct config *from, const struct config *to)
 
 	for (size_t i = 0; from && i < from->pool_count; i++)
 		if (!config_pool_find(to, from->pools[i].name))
-			diff_pool(changes, &from->pools[i], NULL);
+			diff_pool(changes, from, &from->pools[i], to, NULL);
 	for (size_t i = 0; i < to->pool_count; i++)
-		diff_pool(changes, from ? config_pool_find(from, to->pools[i].name) : NULL, &to->pools[i]);
+		diff_pool(changes, from, from ? config_pool_find(from, to->pools[i].name) : NULL, to, &to->pools[i]);
 
 	for (size_t i = 0; from && i < from->service_count; i++)
 		if (!config_service_find(to, from->services[i].name))
@@ -291,5 +435,6 @@ json_t *config_diff(const struct config *from, const struct config *to)
 	for (size_t i = 0; i < to->service_count; i++)
 		diff_service(changes, from, from ? config_service_find(from, to->services[i].name) : NULL, to,
 			     &to->services[i]);
+	diff_notify(changes, notify_of(from), notify_of(to));
 	return changes;
 }

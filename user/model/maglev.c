@@ -296,3 +296,9 @@ out:
 	free(sorted);
 	return err;
 }
+
+void maglev_build_all(struct maglev_job *jobs, size_t count, const __u8 key[16])
+{
+	for (size_t i = 0; i < count; i++)
+		jobs[i].result = maglev_build(jobs[i].table, jobs[i].size, jobs[i].backends, jobs[i].count, key);
+}

@@ -35,4 +35,14 @@ __u32 maglev_nearest_prime(__u32 n);
  */
 int maglev_build(__u16 *table, __u32 size, const struct maglev_backend *backends, size_t count, const __u8 key[16]);
 
+struct maglev_job {
+	__u16 *table;
+	__u32 size;
+	const struct maglev_backend *backends;
+	size_t count;
+	int result;
+};
+
+void maglev_build_all(struct maglev_job *jobs, size_t count, const __u8 key[16]);
+
 #endif

@@ -184,7 +184,8 @@ static bool follow_route(const struct route *route, const struct address *destin
 	address_format(destination, text);
 	if (!route || route->kind == ROUTE_NONE)
 		return unresolved(hop, "no route to %s", text);
-	if (route->kind == ROUTE_LOCAL)
+	hop->local = route->kind == ROUTE_LOCAL;
+	if (hop->local)
 		return unresolved(hop, "%s is this host's own address", text);
 	if (!route_neighbour(route, &key))
 		return unresolved(hop, "the route to %s refuses it (%s)", text, refusal_name(route->type));
@@ -227,7 +228,8 @@ bool network_next_hop(const struct network *network, const struct address *desti
 		memcpy(hop->mac, neighbour->mac, sizeof(hop->mac));
 	if (!follow_link(network_link(network, hop->ifindex), hop))
 		return false;
-	if (!neighbour || !neighbour->known)
+	hop->silent = !neighbour || !neighbour->known;
+	if (hop->silent)
 		return unresolved(hop, "no answer from neighbour %s on %s", address_format(&hop->address, text),
 				  hop->interface);
 	hop->resolved = true;

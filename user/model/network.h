@@ -70,6 +70,8 @@ struct network {
 /* How to reach a destination, or why not. */
 struct next_hop {
 	bool resolved;
+	bool silent;   /* all is there but an answer of the neighbour: a packet could be tried */
+	bool local;    /* the destination is this host's own address */
 	char why[96];  /* if not resolved: for the operator */
 	__u32 ifindex; /* 0: no route */
 	char interface[IFNAMSIZ];

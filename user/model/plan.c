@@ -38,18 +38,28 @@ void plan_free(struct plan *plan)
 	free(plan->tables);
 	free(plan->vips);
 	free(plan->backends);
+	free(plan->effective);
 	free(plan);
 }
 
-/* The pool's backends as Maglev wants them; to be freed. */
-static struct maglev_backend *pool_members(const struct state *state, const struct config_pool *pool)
-{
-	struct maglev_backend *members = memory_new(pool->backend_count, sizeof(*members));
+/* A table to be built, and what from. */
+struct build {
+	struct table *table;
+	struct maglev_backend *members;
+	size_t count;
+};
 
-	for (size_t i = 0; i < pool->backend_count; i++) {
-		members[i].name = pool->backends[i].name;
-		members[i].weight = pool->backends[i].weight;
-		members[i].owner = ids_backend(state->ids, pool->name, pool->backends[i].name);
+/* The pool's backends as Maglev wants them; to be freed. */
+static struct maglev_backend *pool_members(const struct state *state, size_t pool)
+{
+	const struct config_pool *config = &state->config->pools[pool];
+	const struct health_pool *health = health_pool(state->health, pool);
+	struct maglev_backend *members = memory_new(config->backend_count, sizeof(*members));
+
+	for (size_t i = 0; i < config->backend_count; i++) {
+		members[i].name = config->backends[i].name;
+		members[i].weight = health_weight(health->backends[i]);
+		members[i].owner = ids_backend(state->ids, config->name, config->backends[i].name);
 	}
 	return members;
 }
@@ -81,29 +91,49 @@ static struct table *table_find(struct plan *plan, const char *pool)
 	return table;
 }
 
-static struct table *plan_table(struct plan *plan, const struct state *state, const struct config_pool *pool)
+/* Whether the pool's table has to be built; then *build says what from. */
+static bool plan_table(struct plan *plan, const struct state *state, size_t pool, struct build *build)
 {
-	const __u8 *key = state->config->hash_key;
+	const struct config_pool *config = &state->config->pools[pool];
+	struct table *table = plan->tables[pool];
 	struct maglev_backend *members = pool_members(state, pool);
-	struct table *table = table_find(plan, pool->name);
-	__u64 inputs = table_inputs(key, pool, members);
+	__u64 inputs = table_inputs(state->config->hash_key, config, members);
 
-	table->first = ids_pool_first(state->ids, pool->name);
-	if (!table->owner || table->inputs != inputs) {
-		free(table->owner);
-		table->owner = memory_new(pool->table_size, sizeof(*table->owner));
-		table->size = pool->table_size;
-		table->inputs = inputs;
-		table->generation = ++plan->generation;
-		/* the config is validated, so this cannot fail; an empty table would drop, with a reason */
-		if (maglev_build(table->owner, table->size, members, pool->backend_count, key))
-			log_error("pool %s: no table could be built", pool->name);
+	table->health = health_pool(state->health, pool)->generation;
+	if (table->owner && table->inputs == inputs) {
+		free(members);
+		return false;
 	}
-	free(members);
-	return table;
+	free(table->owner);
+	table->owner = memory_new(config->table_size, sizeof(*table->owner));
+	table->size = config->table_size;
+	table->inputs = inputs;
+	table->generation = ++plan->generation;
+	*build = (struct build){.table = table, .members = members, .count = config->backend_count};
+	return true;
 }
 
-static void plan_tables(struct plan *plan, const struct state *state)
+/* Many at once: a host that fails may have been in every pool. */
+static void build_tables(struct build *builds, size_t count, const __u8 key[16])
+{
+	struct maglev_job *jobs = memory_new(count, sizeof(*jobs));
+
+	for (size_t i = 0; i < count; i++)
+		jobs[i] = (struct maglev_job){.table = builds[i].table->owner,
+					      .size = builds[i].table->size,
+					      .backends = builds[i].members,
+					      .count = builds[i].count};
+	maglev_build_all(jobs, count, key);
+	for (size_t i = 0; i < count; i++) {
+		/* the config is validated, so this cannot fail; an empty table would drop, with a reason */
+		if (jobs[i].result)
+			log_error("pool %s: no table could be built", builds[i].table->pool);
+		free(builds[i].members);
+	}
+	free(jobs);
+}
+
+static void find_tables(struct plan *plan, const struct state *state)
 {
 	const struct config *config = state->config;
 	struct table *table, *next;
@@ -111,17 +141,48 @@ static void plan_tables(struct plan *plan, const struct state *state)
 	free(plan->tables);
 	plan->table_count = config->pool_count;
 	plan->tables = memory_new(config->pool_count, sizeof(struct table *));
-	for (size_t i = 0; i < config->pool_count; i++)
-		plan->tables[i] = plan_table(plan, state, &config->pools[i]);
+	for (size_t i = 0; i < config->pool_count; i++) {
+		plan->tables[i] = table_find(plan, config->pools[i].name);
+		plan->tables[i]->first = ids_pool_first(state->ids, config->pools[i].name);
+	}
 	HASH_ITER(hh, plan->cache, table, next)
 		if (!config_pool_find(config, table->pool))
 			table_free(plan, table);
+}
+
+static void plan_tables(struct plan *plan, const struct state *state, enum plan_scope scope)
+{
+	struct build *builds = memory_new(state->config->pool_count, sizeof(*builds));
+	size_t count = 0;
+
+	for (size_t i = 0; i < plan->table_count; i++)
+		if (scope == PLAN_ALL || plan->tables[i]->health != health_pool(state->health, i)->generation)
+			count += plan_table(plan, state, i, &builds[count]);
+	if (count)
+		build_tables(builds, count, state->config->hash_key);
+	free(builds);
+}
+
+/* Which pool serves for which. True if that differs from the last plan's. */
+static bool plan_fallbacks(struct plan *plan, const struct state *state)
+{
+	size_t count = state->config->pool_count;
+	size_t *effective = memory_new(count, sizeof(*effective));
+	bool differs;
+
+	for (size_t i = 0; i < count; i++)
+		effective[i] = health_effective_pool(state->health, i);
+	differs = !plan->effective || memcmp(plan->effective, effective, count * sizeof(*effective)) != 0;
+	free(plan->effective);
+	plan->effective = effective;
+	return differs;
 }
 
 static void plan_backends(struct plan *plan, const struct state *state)
 {
 	const struct config *config = state->config;
 
+	plan->backends_generation++;
 	memset(plan->backends, 0, (SLUICE_MAX_BACKENDS + 1) * sizeof(*plan->backends));
 	for (size_t i = 0; i < config->pool_count; i++) {
 		const struct config_pool *pool = &config->pools[i];
@@ -153,7 +214,7 @@ static __u32 vip_features(const struct plan_vip *vip)
 
 static void plan_service(struct plan *plan, const struct state *state, const struct config_service *service)
 {
-	const struct table *table = plan->tables[service->pool];
+	const struct table *table = plan->tables[plan->effective[service->pool]];
 	const struct service value = {
 		.slot_first = table->first,
 		.slot_count = table->size,
@@ -191,12 +252,16 @@ static void plan_vips(struct plan *plan, const struct state *state)
 	free(former);
 }
 
-void plan_make(struct plan *plan, const struct state *state)
+void plan_make(struct plan *plan, const struct state *state, enum plan_scope scope)
 {
-	memset(&plan->settings, 0, sizeof(plan->settings));
-	flow_key_expand(&plan->settings.key, state->config->hash_key);
-	plan->slots_used = ids_slots_used(state->ids);
-	plan_tables(plan, state);
-	plan_backends(plan, state);
-	plan_vips(plan, state);
+	if (scope == PLAN_ALL) {
+		memset(&plan->settings, 0, sizeof(plan->settings));
+		flow_key_expand(&plan->settings.key, state->config->hash_key);
+		plan->slots_used = ids_slots_used(state->ids);
+		find_tables(plan, state);
+		plan_backends(plan, state);
+	}
+	plan_tables(plan, state, scope);
+	if (plan_fallbacks(plan, state) || scope == PLAN_ALL)
+		plan_vips(plan, state);
 }

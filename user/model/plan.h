@@ -11,6 +11,7 @@ struct table {
 	char pool[CONFIG_NAME_MAX + 1];
 	__u32 first, size; /* its range of slots */
 	__u64 inputs;	   /* hash of what it was built from */
+	__u64 health;	   /* generation of the pool's health that it was built from */
 	__u64 generation;  /* grows whenever it is built anew */
 	__u16 *owner;	   /* size backend indices */
 	UT_hash_handle hh;
@@ -31,9 +32,17 @@ struct plan {
 	struct plan_vip *vips;
 	size_t vip_count;
 	__u64 vip_generation;	  /* grows whenever the VIPs change */
-	struct backend *backends; /* SLUICE_MAX_BACKENDS + 1 of them, zero where unused */
-	struct table *cache;	  /* owner of the tables, by pool */
-	__u64 generation;	  /* of the table built last */
+	struct backend *backends;   /* SLUICE_MAX_BACKENDS + 1 of them, zero where unused */
+	__u64 backends_generation;  /* grows whenever they are made anew */
+	size_t *effective;	    /* by pool: the one whose table serves, by the fallbacks */
+	struct table *cache;	    /* owner of the tables, by pool */
+	__u64 generation;	    /* of the table built last */
+};
+
+/* How much of the state may have changed since the last plan. */
+enum plan_scope {
+	PLAN_HEALTH, /* backends' states and weights alone: only the tables of their pools are looked at */
+	PLAN_ALL,
 };
 
 /* Whether the VIP is a single address, not a prefix. */
@@ -42,7 +51,7 @@ bool plan_vip_is_exact(const struct plan_vip *vip);
 struct plan *plan_new(void);
 void plan_free(struct plan *plan);
 
-/* Makes the plan for the state, whose ids are assigned. */
-void plan_make(struct plan *plan, const struct state *state);
+/* Makes the plan for the state, whose ids are assigned and whose health has taken the config. */
+void plan_make(struct plan *plan, const struct state *state, enum plan_scope scope);
 
 #endif

@@ -9,8 +9,16 @@
 #include <time.h>
 
 #include "model/config.h"
+#include "model/health.h"
 #include "model/ids.h"
 #include "model/network.h"
+
+/* When the tables last followed the health: CLOCK_MONOTONIC in microseconds; 0: never yet. */
+struct change_times {
+	__u64 verdict; /* the first change of the health that had not been written */
+	__u64 planned;
+	__u64 written; /* the last slot */
+};
 
 struct state {
 	struct config *config; /* the running one; not NULL once started */
@@ -18,7 +26,11 @@ struct state {
 	time_t started;
 	struct ids *ids;
 	struct network network;
+	struct health *health; /* not NULL */
 	char *last_error; /* of the last reload that failed, or NULL */
+	char *applied;	  /* how the running configuration came over the control socket; NULL: it is the file's */
+	__u64 confirm_by; /* monotonic ms until when it has to be confirmed, 0: it has not to be */
+	struct change_times change;
 };
 
 #endif

@@ -219,6 +219,28 @@ int attachments_update(struct attachments *attachments, const struct attach_sour
 	return result;
 }
 
+int attachments_repair(const struct attachments *attachments)
+{
+	int repaired = 0, err = 0;
+
+	for (const struct attachment *one = attachments->by_interface; one; one = one->hh.next) {
+		char path[PIN_PATH_MAX];
+		int result = 0;
+
+		if (!one->attached)
+			continue;
+		if (one->kind == ATTACH_SHARED)
+			result = shared_repair(one, attachments->folder);
+		else if (!link_pin(path, attachments->folder, one->interface))
+			result = pins_repair(one->link, path);
+		if (result < 0)
+			err = result;
+		else
+			repaired += result;
+	}
+	return err ?: repaired;
+}
+
 /* Whether what is attached is still there and is what is asked for. */
 static bool attachment_stands(const struct attachment *attachment, const struct config_interface *wanted, __u32 ifindex)
 {

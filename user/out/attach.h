@@ -50,6 +50,9 @@ void attachments_adopt(struct attachments *attachments, const char *folder);
 /* Lets go of them in this process; they stay in the kernel. */
 void attachments_close(struct attachments *attachments);
 
+/* Makes missing pins of attachments anew. Returns how many, or the last negative errno. */
+int attachments_repair(const struct attachments *attachments);
+
 /* Brings every attachment to the source's program. Negative errno of the last one that failed. */
 int attachments_update(struct attachments *attachments, const struct attach_source *source);
 
@@ -65,6 +68,7 @@ int shared_attach(struct attachment *attachment, const char *folder, const struc
 		  enum xdp_mode mode);
 int shared_detach(struct attachment *attachment, const char *folder);
 int shared_adopt(struct attachment *attachment, const char *path);
+int shared_repair(const struct attachment *attachment, const char *folder); /* as pins_repair() */
 
 /* Whether it is still there: anybody can take a program out of a dispatcher. */
 bool shared_stands(const struct attachment *attachment);

@@ -306,3 +306,13 @@ bool shared_is_current(const struct attachment *attachment, const char *folder, 
 	program_close(&running);
 	return current;
 }
+
+int shared_repair(const struct attachment *attachment, const char *folder)
+{
+	char path[PIN_PATH_MAX];
+
+	if (!attachment->shared)
+		return 0;
+	return shared_pin(path, folder, attachment->interface) ?:
+	       pins_repair(xdp_program__fd(attachment->shared), path);
+}

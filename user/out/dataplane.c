@@ -22,6 +22,9 @@
 /* The slots array grows in powers of two from here: 1 Mi slots, 8 MiB */
 #define SLOT_CAPACITY_MIN (1U << 20)
 
+/* Calls of dataplane_repair() that pass before one that failed is tried again. */
+#define REPAIR_PAUSE 60
+
 struct dataplane {
 	char folder[PIN_PATH_MAX];
 	int lock;
@@ -29,8 +32,8 @@ struct dataplane {
 	struct maps maps;
 	struct program program;
 	struct attachments attachments;
-	struct synced *synced;
-	__u64 vips_synced; /* generation of the plan's VIPs that the maps hold; 0: unknown */
+	struct synced synced;
+	unsigned int unpinned; /* calls of dataplane_repair() since it failed and said so, 0: it did not */
 };
 
 static int print_warnings(enum libbpf_print_level level, const char *format, va_list arguments)
@@ -200,11 +203,11 @@ static int sync_all_vips(struct dataplane *dataplane, const struct plan *plan)
 {
 	int err;
 
-	if (dataplane->vips_synced == plan->vip_generation)
+	if (dataplane->synced.vips == plan->vip_generation)
 		return 0;
 	err = sync_vips(&dataplane->maps, plan, VIPS_ALL);
 	err = sync_prefixes(&dataplane->maps, plan, VIPS_ALL) ?: err;
-	dataplane->vips_synced = err ? 0 : plan->vip_generation;
+	dataplane->synced.vips = err ? 0 : plan->vip_generation;
 	return err;
 }
 
@@ -214,7 +217,7 @@ static int sync_all_vips(struct dataplane *dataplane, const struct plan *plan)
  * lead beyond those that the former program has.
  */
 static int sync_anew(struct dataplane *dataplane, const struct plan *plan, const struct settings *settings,
-		     bool *changed)
+		     bool *moved)
 {
 	__u32 capacity = dataplane->maps.slot_capacity;
 	struct program program;
@@ -224,8 +227,7 @@ static int sync_anew(struct dataplane *dataplane, const struct plan *plan, const
 	if (err)
 		return err;
 	synced_free(&dataplane->synced);
-	dataplane->vips_synced = 0;
-	*changed = sync_tables(&maps, plan, &dataplane->synced);
+	*moved = sync_tables(&maps, plan, &dataplane->synced);
 	if (!capacity || capacity == maps.slot_capacity)
 		err = sync_vips(&maps, plan, VIPS_ADD) ?: sync_prefixes(&maps, plan, VIPS_ADD);
 	if (!err)
@@ -238,7 +240,7 @@ static int sync_anew(struct dataplane *dataplane, const struct plan *plan, const
 int dataplane_sync(struct dataplane *dataplane, const struct plan *plan)
 {
 	struct settings settings = wanted_settings(dataplane, plan);
-	bool changed = false;
+	bool moved = false;
 	int err = 0;
 
 	if (dataplane->program.fd >= 0 && memcmp(&dataplane->program.settings, &settings, sizeof(settings)) == 0) {
@@ -246,15 +248,15 @@ int dataplane_sync(struct dataplane *dataplane, const struct plan *plan)
 
 		/* where a crash or a refusal came between, the former program still runs */
 		attachments_update(&dataplane->attachments, &source);
-		changed = sync_tables(&dataplane->maps, plan, &dataplane->synced);
+		moved = sync_tables(&dataplane->maps, plan, &dataplane->synced);
 	} else {
-		err = sync_anew(dataplane, plan, &settings, &changed);
+		err = sync_anew(dataplane, plan, &settings, &moved);
 	}
 	err = err ?: sync_all_vips(dataplane, plan);
 	if (err)
 		synced_free(&dataplane->synced); /* the next sync has to clear what VIPs that are still there lead to */
 	else
-		sync_clear(&dataplane->maps, plan, &dataplane->synced, changed);
+		sync_clear(&dataplane->maps, plan, &dataplane->synced, moved);
 	return err;
 }
 
@@ -263,6 +265,49 @@ int dataplane_attach(struct dataplane *dataplane, const struct config *config, c
 	struct attach_source source = attach_source(dataplane);
 
 	return attachments_apply(&dataplane->attachments, &source, config, network);
+}
+
+/* Of maps and program; the attachments' are theirs. */
+static int repair_pins(const struct dataplane *dataplane)
+{
+	char path[PIN_PATH_MAX];
+	int repaired = 0, result;
+
+	for (int i = 0; i < MAP_COUNT; i++) {
+		result = pins_path(path, dataplane->folder, PINS_MAPS, map_name((enum map)i)) ?:
+			 pins_repair(dataplane->maps.fd[i], path);
+		if (result < 0)
+			return result;
+		repaired += result;
+	}
+	result = pins_path(path, dataplane->folder, NULL, "prog") ?: pins_repair(dataplane->program.fd, path);
+	return result < 0 ? result : repaired + result;
+}
+
+int dataplane_repair(struct dataplane *dataplane)
+{
+	int pins = 0, links = 0, err;
+
+	if (dataplane->program.fd < 0)
+		return 0;
+	if (dataplane->unpinned && ++dataplane->unpinned % REPAIR_PAUSE)
+		return -ENOENT;
+	err = pins_repair_folder(dataplane->folder, &dataplane->lock);
+	if (err >= 0) {
+		pins = repair_pins(dataplane);
+		links = attachments_repair(&dataplane->attachments);
+		err = pins < 0 ? pins : links < 0 ? links : 0;
+	}
+	if (err < 0 && !dataplane->unpinned)
+		log_error("%s: pins are missing and cannot be made again (%s): if sluiced ends now, so does the dataplane",
+			  dataplane->folder, strerror(-err));
+	dataplane->unpinned = err < 0 ? 1 + dataplane->unpinned : 0;
+	return err < 0 ? err : pins + links;
+}
+
+int dataplane_backends_fd(const struct dataplane *dataplane)
+{
+	return dataplane->maps.fd[MAP_backends];
 }
 
 const struct backend *dataplane_backend(const struct dataplane *dataplane, __u32 index)

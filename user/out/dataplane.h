@@ -57,6 +57,15 @@ int dataplane_sync(struct dataplane *dataplane, const struct plan *plan);
  */
 int dataplane_attach(struct dataplane *dataplane, const struct config *config, const struct network *network);
 
+/*
+ * Makes pins anew that somebody removed; to be called every second. Returns how many, or a negative
+ * errno with the reason in the log; what failed is tried again a minute later.
+ */
+int dataplane_repair(struct dataplane *dataplane);
+
+/* The backends map, borrowed; -1 if there is none yet. */
+int dataplane_backends_fd(const struct dataplane *dataplane);
+
 /* Zeroes the counters of one index, which gets a new meaning. */
 void dataplane_counters_clear(struct dataplane *dataplane, enum counted what, __u32 index);
 

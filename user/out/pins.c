@@ -83,23 +83,28 @@ int pins_lock(const char *folder)
 	return err;
 }
 
-int pins_open(const char *folder)
+static int make_folders(const char *folder)
 {
 	static const char *const subs[] = {PINS_MAPS, PINS_LINKS, PINS_SHARED};
 	char path[PIN_PATH_MAX];
+	int err = make_folder(folder);
+
+	for (size_t i = 0; i < sizeof(subs) / sizeof(subs[0]) && !err; i++) {
+		pins_path(path, folder, NULL, subs[i]);
+		err = make_folder(path);
+	}
+	return err;
+}
+
+int pins_open(const char *folder)
+{
 	int lock, err;
 
 	if (strlen(folder) + 64 > PIN_PATH_MAX) {
 		log_error("%s: the path is too long", folder);
 		return -ENAMETOOLONG;
 	}
-	err = ensure_bpffs(folder);
-	if (!err)
-		err = make_folder(folder);
-	for (size_t i = 0; i < sizeof(subs) / sizeof(subs[0]) && !err; i++) {
-		pins_path(path, folder, NULL, subs[i]);
-		err = make_folder(path);
-	}
+	err = ensure_bpffs(folder) ?: make_folders(folder);
 	if (err)
 		return err;
 	lock = pins_lock(folder);
@@ -125,6 +130,39 @@ int pins_replace(int fd, const char *path)
 	if (err)
 		log_error("pinning %s: %s", path, strerror(-err));
 	return err;
+}
+
+int pins_repair(int fd, const char *path)
+{
+	if (fd < 0 || !access(path, F_OK))
+		return 0;
+	return pins_replace(fd, path) ?: 1;
+}
+
+int pins_repair_folder(const char *folder, int *lock)
+{
+	struct stat held, there;
+	char path[PIN_PATH_MAX];
+	int fresh, err;
+
+	err = pins_path(path, folder, NULL, PINS_MAPS);
+	if (err)
+		return err;
+	if (!access(path, F_OK) && !fstat(*lock, &held) && !stat(folder, &there) && held.st_ino == there.st_ino)
+		return make_folders(folder);
+	err = ensure_bpffs(folder) ?: make_folders(folder);
+	if (err)
+		return err;
+	if (!fstat(*lock, &held) && !stat(folder, &there) && held.st_ino == there.st_ino && held.st_dev == there.st_dev)
+		return 0;
+	fresh = pins_lock(folder);
+	if (fresh < 0) {
+		log_error("%s: made anew, but not ours: %s", folder, strerror(-fresh));
+		return fresh;
+	}
+	close(*lock);
+	*lock = fresh;
+	return 1;
 }
 
 int pins_remove(const char *path)

@@ -8,17 +8,26 @@
 #include "model/plan.h"
 #include "model/state.h"
 #include "out/dataplane.h"
+#include "out/events.h"
+
+struct prober;
 
 struct report {
-	const struct state *state;
+	const struct state *state; /* its health has taken its config */
 	const struct plan *plan;
-	struct dataplane *dataplane;
+	struct dataplane *dataplane; /* or NULL, as once detached */
+	const struct prober *prober; /* or NULL */
+	const struct events *events; /* or NULL */
 };
 
 json_t *report_status(const struct report *report);
 json_t *report_services(const struct report *report);
 json_t *report_pools(const struct report *report);
 json_t *report_backends(const struct report *report);
+
+/* One backend as report_backends() has it; NULL if there is none of that name. */
+json_t *report_backend(const struct report *report, const char *pool, const char *backend);
+
 json_t *report_neighbours(const struct report *report);
 json_t *report_drops(const struct report *report);
 json_t *report_bpf(const struct report *report);

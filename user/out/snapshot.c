@@ -14,8 +14,6 @@
 #include "lib/log.h"
 #include "lib/memory.h"
 
-#define SNAPSHOT_FILE "snapshot.json"
-
 int snapshot_folder(const char *folder)
 {
 	char path[PATH_MAX];
@@ -39,9 +37,9 @@ int snapshot_folder(const char *folder)
 	return err;
 }
 
-json_t *snapshot_read(const char *folder, char **why)
+json_t *snapshot_read(const char *folder, const char *name, char **why)
 {
-	char *path = memory_format("%s/" SNAPSHOT_FILE, folder);
+	char *path = memory_format("%s/%s.json", folder, name);
 	FILE *file = fopen(path, "re");
 	json_error_t error;
 	json_t *content = NULL;
@@ -60,10 +58,10 @@ json_t *snapshot_read(const char *folder, char **why)
 }
 
 /* Nothing to write: a disk that is full or read-only then neither stops a start nor a reload. */
-static bool is_on_disk(const char *folder, const json_t *content)
+static bool is_on_disk(const char *folder, const char *name, const json_t *content)
 {
 	char *why;
-	json_t *present = snapshot_read(folder, &why);
+	json_t *present = snapshot_read(folder, name, &why);
 	bool same = json_equal(present, content);
 
 	free(why);
@@ -71,25 +69,27 @@ static bool is_on_disk(const char *folder, const json_t *content)
 	return same;
 }
 
-int snapshot_write(const char *folder, const json_t *content)
+int snapshot_write(const char *folder, const char *name, enum snapshot_how how, const json_t *content)
 {
-	if (is_on_disk(folder, content))
+	bool durable = how == SNAPSHOT_DURABLE;
+
+	if (durable && is_on_disk(folder, name, content))
 		return 0;
 
-	char *path = memory_format("%s/" SNAPSHOT_FILE, folder);
-	char *text = json_dumps(content, JSON_COMPACT | JSON_SORT_KEYS);
-	int err = text ? file_replace(path, text, strlen(text)) : -ENOMEM;
+	char *path = memory_format("%s/%s.json", folder, name);
+	char *text = json_dumps(content, durable ? JSON_COMPACT | JSON_SORT_KEYS : JSON_COMPACT);
+	int err = text ? file_replace(path, text, strlen(text), durable ? 0 : FILE_QUICK) : -ENOMEM;
 
-	if (err)
+	if (err && durable)
 		log_error("%s: %s", path, strerror(-err));
 	free(text);
 	free(path);
 	return err;
 }
 
-int snapshot_remove(const char *folder)
+int snapshot_remove(const char *folder, const char *name)
 {
-	char *path = memory_format("%s/" SNAPSHOT_FILE, folder);
+	char *path = memory_format("%s/%s.json", folder, name);
 	int err = unlink(path) && errno != ENOENT ? -errno : 0;
 
 	if (err)

@@ -47,35 +47,37 @@ static void sync_backends(const struct maps *maps, const struct plan *plan, bool
 			backend_store(&maps->backends[i], &plan->backends[i]);
 }
 
-static struct synced *synced_find(struct synced **synced, const char *pool)
+static struct synced_table *synced_find(struct synced *synced, const char *pool)
 {
-	struct synced *one;
+	struct synced_table *one;
 
-	HASH_FIND_STR(*synced, pool, one);
+	HASH_FIND_STR(synced->tables, pool, one);
 	if (!one) {
 		one = memory_new(1, sizeof(*one));
 		strcpy(one->pool, pool);
-		HASH_ADD_STR(*synced, pool, one);
+		HASH_ADD_STR(synced->tables, pool, one);
 	}
 	return one;
 }
 
-void synced_free(struct synced **synced)
+void synced_free(struct synced *synced)
 {
-	struct synced *one, *next;
+	struct synced_table *one, *next;
 
-	HASH_ITER(hh, *synced, one, next) {
-		HASH_DEL(*synced, one);
+	HASH_ITER(hh, synced->tables, one, next) {
+		HASH_DEL(synced->tables, one);
 		free(one);
 	}
+	*synced = (struct synced){0};
 }
 
-/* Returns whether there was anything to write. */
-static bool sync_table(const struct maps *maps, const struct table *table, struct synced **synced)
+/* Returns whether it lies elsewhere than before. */
+static bool sync_table(const struct maps *maps, const struct table *table, struct synced *synced)
 {
-	struct synced *one = synced_find(synced, table->pool);
+	struct synced_table *one = synced_find(synced, table->pool);
+	bool moved = one->first != table->first || one->size != table->size;
 
-	if (one->generation == table->generation && one->first == table->first)
+	if (!moved && one->generation == table->generation)
 		return false;
 	for (__u32 i = 0; i < table->size; i++) {
 		struct slot *slot = &maps->slots[table->first + i];
@@ -85,17 +87,19 @@ static bool sync_table(const struct maps *maps, const struct table *table, struc
 	}
 	one->generation = table->generation;
 	one->first = table->first;
-	return true;
+	one->size = table->size;
+	return moved;
 }
 
-bool sync_tables(const struct maps *maps, const struct plan *plan, struct synced **synced)
+bool sync_tables(const struct maps *maps, const struct plan *plan, struct synced *synced)
 {
-	bool changed = false;
+	bool moved = false;
 
-	sync_backends(maps, plan, false);
+	if (synced->backends != plan->backends_generation)
+		sync_backends(maps, plan, false);
 	for (size_t i = 0; i < plan->table_count; i++)
-		changed |= sync_table(maps, plan->tables[i], synced);
-	return changed || HASH_COUNT(*synced) != plan->table_count;
+		moved |= sync_table(maps, plan->tables[i], synced);
+	return moved || HASH_COUNT(synced->tables) != plan->table_count;
 }
 
 static int table_order(const void *a, const void *b)
@@ -127,20 +131,22 @@ static void clear_unused_slots(const struct maps *maps, const struct plan *plan)
 	free(sorted);
 }
 
-void sync_clear(const struct maps *maps, const struct plan *plan, struct synced **synced, bool tables_changed)
+void sync_clear(const struct maps *maps, const struct plan *plan, struct synced *synced, bool tables_moved)
 {
-	struct synced *one, *next;
+	struct synced_table *one, *next;
 
-	if (tables_changed)
+	if (tables_moved)
 		clear_unused_slots(maps, plan);
-	HASH_ITER(hh, *synced, one, next) {
+	HASH_ITER(hh, synced->tables, one, next) {
 		struct table *table;
 
 		HASH_FIND_STR(plan->cache, one->pool, table);
 		if (!table) {
-			HASH_DEL(*synced, one);
+			HASH_DEL(synced->tables, one);
 			free(one);
 		}
 	}
-	sync_backends(maps, plan, true);
+	if (synced->backends != plan->backends_generation)
+		sync_backends(maps, plan, true);
+	synced->backends = plan->backends_generation;
 }

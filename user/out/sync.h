@@ -17,15 +17,22 @@
 #include "out/maps.h"
 
 /* Which tables the maps hold already, so that an unchanged one is not even read. */
-struct synced {
+struct synced_table {
 	char pool[CONFIG_NAME_MAX + 1];
-	__u32 first;
+	__u32 first, size;
 	__u64 generation;
 	UT_hash_handle hh;
 };
 
-/* Returns whether any table changed, came or went. */
-bool sync_tables(const struct maps *maps, const struct plan *plan, struct synced **synced);
+/* What the maps hold, by the plan's generations; zeroed: nothing is known. */
+struct synced {
+	struct synced_table *tables;
+	__u64 backends;
+	__u64 vips;
+};
+
+/* Returns whether any table came, went or moved: then slots may be left that no table has. */
+bool sync_tables(const struct maps *maps, const struct plan *plan, struct synced *synced);
 
 /* VIPS_ADD writes what is new or changed, as far as there is room, and removes nothing. */
 enum vips { VIPS_ALL, VIPS_ADD };
@@ -34,9 +41,9 @@ int sync_vips(const struct maps *maps, const struct plan *plan, enum vips what);
 int sync_prefixes(const struct maps *maps, const struct plan *plan, enum vips what);
 
 /* Only after all of that succeeded: the VIPs that are there are the plan's. */
-void sync_clear(const struct maps *maps, const struct plan *plan, struct synced **synced, bool tables_changed);
+void sync_clear(const struct maps *maps, const struct plan *plan, struct synced *synced, bool tables_moved);
 
 /* Forgets what the maps hold. */
-void synced_free(struct synced **synced);
+void synced_free(struct synced *synced);
 
 #endif

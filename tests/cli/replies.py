@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""What an agent answers, with every key that it has."""
+
+import datetime
+
+
+def ago(seconds):
+    return (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=seconds)).strftime(
+        "%Y-%m-%dT%H:%M:%SZ")
+
+
+REFUSED = "connect 10.0.0.11:8080: connection refused after 0.3 ms"
+
+
+def backend(pool, name, index, **more):
+    return {
+        "pool": pool, "name": name, "index": index, "address": f"10.0.0.{10 + index}", "resolved": True, "why": None,
+        "interface": "eth0", "next_hop": f"10.0.0.{10 + index}", "mac": "02:00:00:00:00:b1", "mtu": 1500, "slots": 5,
+        "packets": 0, "bytes": 0, "state": "up", "state_since": ago(11045), "kept": False, "weight": 100,
+        "weight_now": 100, "share": 0.5, "probe": "GET /healthz: 200 after 0.9 ms",
+        "probes": [{"type": "http", "verdict": "up", "run": 12, "text": "GET /healthz: 200 after 0.9 ms",
+                    "ago_ms": 300}],
+        "falls": 0, "held_ms": 0, "override": None, **more}
+
+
+def override(**more):
+    return {"state": None, "weight": None, "uid": 0, "user": "root", "when": "2026-03-01T12:00:00Z", "left_ms": None,
+            "reason": None, **more}
+
+
+def down(**more):
+    return {"state": "down", "state_since": ago(750), "weight_now": 0, "share": 0.0, "probe": REFUSED,
+            "probes": [{"type": "http", "verdict": "down", "run": 4, "text": REFUSED, "ago_ms": 1200}], "falls": 1,
+            **more}
+
+
+BACKENDS = [
+    backend("web", "web1", 1, weight=300, weight_now=300, share=0.75, packets=12345678, bytes=9007199254740993),
+    backend("web", "web2", 2, share=0.25, resolved=False, why="no route to 10.0.0.12", interface=None, next_hop=None,
+            mac=None, mtu=None, slots=2),
+    backend("dns", "web1", 3, share=1.0, slots=7, packets=9999, bytes=10000),
+]
+
+# one of every way to stand
+STANDINGS = [
+    backend("web", "fine", 1),
+    backend("web", "ramping", 2, weight_now=40),
+    backend("web", "gone", 3, **down()),
+    backend("web", "kept", 4, **down(kept=True, weight_now=100)),
+    backend("web", "held", 5, **down(falls=3, held_ms=40000, probe="GET /healthz: 200",
+                                     probes=[{"type": "http", "verdict": "up", "run": 9, "text": "GET /healthz: 200",
+                                              "ago_ms": 100}])),
+    backend("web", "new", 6, **down(probe=None, falls=0, probes=[{"type": "http", "verdict": "none", "run": 0,
+                                                                  "text": None, "ago_ms": None}])),
+    backend("web", "leaving", 7, state="drain", weight_now=0, share=0.0,
+            override=override(state="drain", left_ms=839001, reason="disk swap")),
+    backend("web", "off", 8, state="maint", weight_now=0, share=0.0, override=override(state="maint", uid=1234,
+                                                                                       user=None)),
+    backend("web", "light", 9, weight_now=50, override=override(weight=50, reason="slow disk")),
+]
+
+
+def pool(name, **more):
+    return {"name": name, "forward": "gue", "table_size": 65537, "first_slot": 0, "backends": 2, "resolved": 2,
+            "services": ["www"], "packets": 5, "bytes": 500, "up": 2, "kept": 0, "min_healthy": 1, "degraded": False,
+            "fallback": None, "effective": name, **more}
+
+
+POOLS = [
+    pool("web", fallback="spare"),
+    pool("dns", backends=3, resolved=2, up=1, kept=1, min_healthy=2, degraded=True),
+    pool("api", up=0, fallback="spare", effective="spare"),
+    pool("old", up=0),
+]
+SERVICES = [{"name": "www", "addresses": ["192.0.2.10"], "ports": ["80/tcp"], "pool": "web", "hash": "flow",
+             "packets": 5, "bytes": 500}]
+NEIGHBOURS = [{"address": "10.0.0.11", "interface": "eth0", "mac": "02:00:00:00:00:b1", "known": True,
+               "state": "reachable", "backends": 1}]
+DROPS = [
+    {"reason": "forwarded", "action": "tx", "help": "sent to a backend", "packets": 5, "bytes": 500},
+    {"reason": "no_backend", "action": "drop", "help": "no usable backend", "packets": 0, "bytes": 0},
+]
+STATUS = {
+    "version": "0.1.0", "pid": 4242, "uptime_s": 11045,
+    "config": {"file": "/c.yaml", "loaded_at": "2026-01-01T00:00:00Z", "source": "file", "applied": None,
+               "confirm_left_ms": None},
+    "interfaces": [
+        {"name": "eth0", "ifindex": 2, "attach": "exclusive", "attached": True, "mode": "native", "why": ""},
+        {"name": "eth1", "ifindex": 0, "attach": "shared", "attached": False, "mode": "none",
+         "why": "no such interface"},
+    ],
+    "services": 1, "pools": 2, "backends": 3, "backends_unresolved": 1,
+    "backend_states": {"up": 1, "drain": 1, "maint": 0, "down": 1}, "backends_kept": 0, "pools_degraded": 1,
+    "probing": {"configured": 3, "under_way": 1, "waiting": 0, "limit": 256, "begun": 1000, "late": 0,
+                "worst_late_ms": 0, "held_up_ms": 0},
+    "last_change": {"verdict_us": 7000000, "planned_us": 300, "written_us": 450},
+    "packets": 1234567, "bytes": 8, "last_error": None,
+}
+BPF = {"folder": "/sys/fs/bpf/elsewhere",
+       "program": {"id": 77, "object": "00ff", "features": 3, "slot_capacity": 65537},
+       "maps": [{"name": "slots", "id": 5, "type": "array", "key_size": 4, "value_size": 8, "max_entries": 65537}],
+       "links": [{"interface": "eth0", "id": 9, "program": 77}]}
+
+
+def event(number, kind, severity="info", **more):
+    return {"id": number, "time": f"2026-03-01T12:00:{number % 60:02}.250Z", "event": kind, "severity": severity,
+            "pool": None, "backend": None, "uid": None, "text": f"text {number}", **more}
+
+
+EVENTS = [
+    event(1, "agent_started"),
+    event(2, "backend_down", "warning", pool="web", backend="web1", text=REFUSED),
+    event(3, "pool_degraded", "warning", pool="web"),
+    event(4, "pool_empty", "error", pool="dns"),
+    event(5, "backend_drain", pool="web", backend="web2", uid=0, text="disk swap"),
+]
+CHANGES = {"changes": [{"change": "add", "what": "backend web/web3", "detail": "weight 1"},
+                       {"change": "remove", "what": "pool old", "detail": ""},
+                       {"change": "change", "what": "service www", "detail": "pool web -> dns"}],
+           "warnings": []}
+LINES = "+ backend web/web3: weight 1\n- pool old\n~ service www: pool web -> dns\n"

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""What users are told: the manual pages name all there is, and words are completed in bash."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import replies
+from stand_in import SLUICE, ask, run
+
+TREE = pathlib.Path(__file__).parents[2]
+MANUAL = (TREE / "man" / "sluice.8").read_text(encoding="utf-8")
+# the words set as literals, such as keys
+LITERALS = {word for line in re.findall(r"^\.(?:It )?Li (.*)$", MANUAL.replace("\\\n", " "), re.M)
+            for word in line.split()}
+
+
+def kinds():
+    header = (TREE / "user" / "model" / "event.h").read_text(encoding="utf-8")
+    found = re.findall(r"^\s*EVENT\((\w+), (INFO|WARNING|ERROR), (true|false),", header, re.M)
+    assert len(found) > 20
+    return found
+
+
+def test_manual_names_every_event():
+    listed = re.findall(r"^\.It Li (\w+) Pq (\w+)$", MANUAL, re.M)
+    assert listed == [(name, severity.lower()) for name, severity, _ in kinds()]
+
+
+def test_manual_names_the_events_that_hooks_are_not_told():
+    silent = re.search(r"^All but\n((?:\.Li \w+\n|and\n)+)are also told", MANUAL, re.M).group(1)
+    assert re.findall(r"\.Li (\w+)", silent) == [name for name, _, hook in kinds() if hook == "false"]
+    page = (TREE / "man" / "sluiced.8").read_text(encoding="utf-8")
+    for name, _, hook in kinds():
+        assert (f".Li {name}" in page) == (hook == "false")
+
+
+def test_manual_names_every_subject():
+    listed = run("help", "show").stdout.split("subjects, which may be abbreviated:\n")[1].split("\n\n")[0]
+    for subject in re.findall(r"^  (\w+) ", listed, re.M):
+        assert f".It Cm {subject}\n" in MANUAL
+        assert f".It Cm show {subject}\n" in MANUAL
+
+
+def test_manual_names_every_verb_and_option():
+    verbs = run("help").stdout.split("abbreviated (sluice sh ba):\n")[1].split("\n\n")[0]
+    for verb in re.findall(r"^  (\w+)", verbs, re.M):
+        assert f".It Cm {verb}" in MANUAL
+        for letter, name in re.findall(r"^  -(\w), --(\w+)", run("help", verb).stdout, re.M):
+            assert f".It Fl {letter} , \\-{name}" in MANUAL
+
+
+def keys(value):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys(inner)
+
+
+@pytest.mark.parametrize("arguments", [
+    ["status"], ["show", "services"], ["show", "pools"], ["show", "backends"], ["show", "neighbours"],
+    ["show", "drops"], ["show", "events"], ["show", "bpf"], ["watch", "--count", "1"], ["diff"], ["reload"],
+    ["apply", os.devnull], ["rollback"], ["confirm"], ["check", os.devnull], ["version"],
+    ["backend", "maint", "web", "gone", "none"],
+], ids=" ".join)
+def test_manual_names_every_key(agent, arguments):
+    def operate():
+        if json.loads(agent.bodies["/v1/backend"])["backend"] == "none":
+            return 404, {"error": "no backend 'none'"}
+        return 200, {"backend": replies.STANDINGS[6]}
+
+    agent.answers.update({
+        ("GET", "/v1/services"): (200, replies.SERVICES),
+        ("GET", "/v1/neighbours"): (200, replies.NEIGHBOURS),
+        ("GET", "/v1/backends"): (200, replies.STANDINGS),
+        ("GET", "/v1/diff"): (200, replies.CHANGES),
+        ("POST", "/v1/reload"): (200, replies.CHANGES),
+        ("POST", "/v1/apply"): (200, {**replies.CHANGES, "confirm_ms": 1000}),
+        ("POST", "/v1/rollback"): (200, replies.CHANGES),
+        ("POST", "/v1/confirm"): (200, {}),
+        ("POST", "/v1/backend"): operate,
+    })
+    if arguments[0] == "watch":
+        agent.stream = lambda write, *_: write(json.dumps(replies.EVENTS[1]).encode() + b"\n")
+    printed = json.loads(ask(agent, *arguments, "--json").stdout)
+    assert set(keys(printed)) <= LITERALS
+    assert set(keys(printed)) or arguments[0] == "confirm"
+
+
+@pytest.mark.skipif(not shutil.which("mandoc"), reason="takes mandoc")
+@pytest.mark.parametrize("page", ["sluice.8", "sluiced.8"])
+def test_manual_is_well_formed(page):
+    # other pages need not be installed here
+    found = subprocess.run(["mandoc", "-Tlint", TREE / "man" / page], capture_output=True, text=True, check=False)
+    assert [line for line in found.stdout.splitlines() if "referenced manual not found" not in line] == []
+
+
+# Completion
+
+
+def complete(agent, *words):
+    """What bash offers for the last word."""
+    script = f"""
+        sluice() {{ command "$PROGRAM" --socket {agent.path} "$@"; }}
+        . {TREE}/packaging/sluice.bash-completion
+        COMP_WORDS=(sluice "$@") COMP_CWORD=$#
+        _sluice
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    result = subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True, timeout=60,
+                            env={"PATH": os.environ["PATH"], "PROGRAM": SLUICE}, check=False)
+    assert result.stderr == ""
+    return result.stdout.split()
+
+
+@pytest.mark.parametrize(("words", "offered"), [
+    (["ba"], ["backend"]),
+    (["show", "e"], ["events"]),
+    (["backend", ""], ["drain", "maint", "ready", "weight"]),
+    (["backend", "drain", "w"], ["web"]),
+    (["backend", "drain", "--for", "5m", "web", "web"], ["web1", "web2"]),
+    (["backend", "drain", "web", "web1", "web"], ["web1", "web2"]),
+    (["backend", "drain", "dns", ""], ["web1"]),
+    (["backend", "drain", "--f"], ["--for"]),
+    (["show", "backends", "d"], ["dns"]),
+    (["show", "events", "web", ""], ["web1", "web2"]),
+    (["show", "drops", ""], []),
+    (["watch", "a"], ["api"]),
+    (["apply", "--c"], ["--confirm"]),
+    (["apply", "x", "--confirm", ""], ["60s", "10m", "2h"]),
+    (["help", "ro"], ["rollback"]),
+])
+def test_completion(agent, words, offered):
+    assert complete(agent, *words) == offered
+
+
+def test_completion_knows_every_verb(agent):
+    verbs = run("help").stdout.split("abbreviated (sluice sh ba):\n")[1].split("\n\n")[0]
+    assert complete(agent, "") == re.findall(r"^  (\w+)", verbs, re.M)
+
+
+def test_completion_of_files(agent, folder):
+    (folder / "new.yaml").touch()
+    assert complete(agent, "apply", f"{folder}/n") == [f"{folder}/new.yaml"]

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What a configuration changes: printed by diff, reload, apply and rollback. */
+#ifndef SLUICE_CHANGES_H
+#define SLUICE_CHANGES_H
+
+#include <jansson.h>
+
+/* A line for each of the reply's "changes", or `none` if there are none. */
+void changes_print(const json_t *reply, const char *none);
+
+/* The reply's "warnings", on standard error. */
+void changes_warn(const json_t *reply);
+
+#endif

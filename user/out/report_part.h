@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What the parts of the reports share. For report*.c alone. */
+#ifndef SLUICE_REPORT_PART_H
+#define SLUICE_REPORT_PART_H
+
+#include <stdbool.h>
+#include <time.h>
+
+#include "out/report.h"
+
+/*
+ * Jansson's set functions take a failed allocation's NULL and say so; a reply that lacks a key is all that follows.
+ * The keys are our own, so that nobody need check that they are UTF-8.
+ */
+static inline void set(json_t *object, const char *key, json_t *value)
+{
+	json_object_set_new_nocheck(object, key, value);
+}
+
+static inline void append(json_t *array, json_t *value)
+{
+	json_array_append_new(array, value);
+}
+
+/* NULL or empty text is null. */
+static inline json_t *text_or_null(const char *text)
+{
+	return text && *text ? json_string(text) : json_null();
+}
+
+static inline json_t *count_json(__u64 count)
+{
+	return json_integer((json_int_t)count);
+}
+
+/* 0 where that time is over. */
+static inline __u64 left_ms(__u64 until, __u64 now)
+{
+	return until > now ? until - now : 0;
+}
+
+json_t *report_address(const struct address *address); /* null for family 0 */
+json_t *report_mac(const __u8 mac[6]);
+json_t *report_time(time_t when); /* ISO 8601, UTC */
+
+/* The first `count` counters, to be freed; NULL if they cannot be read, which is shown as null and not as 0. */
+struct counters *report_counters(const struct report *report, enum counted what, __u32 count);
+
+/* Sets "packets" and "bytes". */
+void report_set_counters(json_t *object, const struct counters *counters);
+void report_add_counters(struct counters *sum, const struct counters *one);
+
+/* report_backends.c: how many backends of the pool packets can be sent to. */
+size_t report_resolved(const struct report *report, const struct config_pool *pool);
+
+/* report_health.c: the name of one user, read once. */
+struct report_user {
+	bool known;
+	uid_t uid;
+	char name[33]; /* empty: none of that uid */
+};
+
+/* What the judgement knows of a backend, with the part of `weights` (its pool's) that it has. */
+void report_set_health(json_t *object, const struct health_backend *backend, __u64 weights, __u64 now,
+		       struct report_user *user);
+
+/* The sum of its backends' weights now. */
+__u64 report_weights(const struct health_pool *pool);
+
+/* What it knows of a pool, by its index in the configuration. */
+void report_set_pool_health(json_t *object, const struct state *state, size_t pool);
+
+/* Sets the numbers of backends in each state, and of pools that have too few. */
+void report_set_health_totals(json_t *status, const struct state *state);
+
+#endif
