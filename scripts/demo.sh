@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # A load balancer at work, on one host, in network namespaces of its own: real nginx servers behind Sluice, asked by
-# curl and wrk over IPv4 and IPv6, through an ipip, a gue and an l2 pool. Ends with a table of who served how much.
+# curl and wrk over IPv4 and IPv6, through an ipip, a gue and an l2 pool. The agent is killed under load, and then a server;
+# between them comes a table of who served how much.
 #
 #     demo.sh          shows it and takes everything down again
 #     KEEP=1 demo.sh   leaves it up, to play with
@@ -161,6 +162,7 @@ run_server() {
 	rm -f "$run/$1/pid"
 	setsid nsenter --net="/run/netns/$prefix$1" -- nginx -c "$run/$1/nginx.conf" -p "$run/$1" \
 		-e "$run/$1/error.log" </dev/null >>"$run/$1/nginx.log" 2>&1 &
+	disown
 	await 10 test -s "$run/$1/pid" || die "nginx does not start on $1: $(<"$run/$1/nginx.log")"
 }
 
@@ -409,15 +411,15 @@ demo() {
 	done
 	say "The agent dies under load"
 	kill_agent
-	say "A server dies under load"
-	fail_over
 	say "Who served how much, by the servers' own logs"
 	report
+	say "A server dies under load, and comes back"
+	fail_over
 	if ((failures)); then
 		printf '\n%s\n' "$failures of the runs above had failed requests." >&2
 		return 1
 	fi
-	printf '\nNo request failed.\n'
+	printf '\nNo request failed but those to the dead server, before the probes found it out.\n'
 }
 
 case ${1:-} in

@@ -12,6 +12,9 @@ def ago(seconds):
 REFUSED = "connect 10.0.0.11:8080: connection refused after 0.3 ms"
 
 
+AIM = {"to": "192.0.2.10:80 via 10.0.0.11", "via": "vip", "why": None}
+
+
 def backend(pool, name, index, **more):
     return {
         "pool": pool, "name": name, "index": index, "address": f"10.0.0.{10 + index}", "resolved": True, "why": None,
@@ -19,7 +22,7 @@ def backend(pool, name, index, **more):
         "packets": 0, "bytes": 0, "state": "up", "state_since": ago(11045), "kept": False, "weight": 100,
         "weight_now": 100, "share": 0.5, "probe": "GET /healthz: 200 after 0.9 ms",
         "probes": [{"type": "http", "verdict": "up", "run": 12, "text": "GET /healthz: 200 after 0.9 ms",
-                    "ago_ms": 300}],
+                    "ago_ms": 300, **AIM}],
         "falls": 0, "held_ms": 0, "override": None, **more}
 
 
@@ -30,7 +33,8 @@ def override(**more):
 
 def down(**more):
     return {"state": "down", "state_since": ago(750), "weight_now": 0, "share": 0.0, "probe": REFUSED,
-            "probes": [{"type": "http", "verdict": "down", "run": 4, "text": REFUSED, "ago_ms": 1200}], "falls": 1,
+            "probes": [{"type": "http", "verdict": "down", "run": 4, "text": REFUSED, "ago_ms": 1200, **AIM}],
+            "falls": 1,
             **more}
 
 
@@ -49,9 +53,9 @@ STANDINGS = [
     backend("web", "kept", 4, **down(kept=True, weight_now=100)),
     backend("web", "held", 5, **down(falls=3, held_ms=40000, probe="GET /healthz: 200",
                                      probes=[{"type": "http", "verdict": "up", "run": 9, "text": "GET /healthz: 200",
-                                              "ago_ms": 100}])),
+                                              "ago_ms": 100, **AIM}])),
     backend("web", "new", 6, **down(probe=None, falls=0, probes=[{"type": "http", "verdict": "none", "run": 0,
-                                                                  "text": None, "ago_ms": None}])),
+                                                                  "text": None, "ago_ms": None, **AIM}])),
     backend("web", "leaving", 7, state="drain", weight_now=0, share=0.0,
             override=override(state="drain", left_ms=839001, reason="disk swap")),
     backend("web", "off", 8, state="maint", weight_now=0, share=0.0, override=override(state="maint", uid=1234,

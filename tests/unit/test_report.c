@@ -62,6 +62,14 @@ static time_t wall_clock(time_t *out)
 	return now;
 }
 
+json_t *prober_probe_json(const struct prober *prober, const struct health_backend *backend, size_t probe)
+{
+	(void)prober;
+	(void)backend;
+	(void)probe;
+	return json_pack("{ss ss}", "to", "192.0.2.1:80", "via", "vip");
+}
+
 json_t *prober_json(const struct prober *prober)
 {
 	(void)prober;
@@ -315,8 +323,10 @@ static void backends_tell_their_health(void **state)
 	expect_key(web2, "state", "\"down\""); /* nobody knows yet */
 	expect_key(web2, "probe", "null");
 	expect_key(web2, "probes",
-		   "[{\"type\":\"tcp\",\"verdict\":\"none\",\"run\":0,\"text\":null,\"ago_ms\":null},"
-		   "{\"type\":\"ping\",\"verdict\":\"none\",\"run\":0,\"text\":null,\"ago_ms\":null}]");
+		   "[{\"type\":\"tcp\",\"verdict\":\"none\",\"run\":0,\"text\":null,\"ago_ms\":null,\"to\":null,"
+		   "\"via\":null,\"why\":null},"
+		   "{\"type\":\"ping\",\"verdict\":\"none\",\"run\":0,\"text\":null,\"ago_ms\":null,\"to\":null,"
+		   "\"via\":null,\"why\":null}]");
 	json_decref(web2);
 
 	probe_all(fixture);
@@ -339,8 +349,9 @@ static void backends_tell_their_health(void **state)
 	expect_key(
 		web2, "probes",
 		"[{\"type\":\"tcp\",\"verdict\":\"down\",\"run\":3,\"text\":\"connect 10.0.0.12:80: connection refused "
-		"after 0.3 ms\",\"ago_ms\":250},"
-		"{\"type\":\"ping\",\"verdict\":\"up\",\"run\":3,\"text\":\"ping 10.0.0.12: 0.1 ms\",\"ago_ms\":250}]");
+		"after 0.3 ms\",\"ago_ms\":250,\"to\":null,\"via\":null,\"why\":null},"
+		"{\"type\":\"ping\",\"verdict\":\"up\",\"run\":3,\"text\":\"ping 10.0.0.12: 0.1 "
+		"ms\",\"ago_ms\":250,\"to\":null,\"via\":null,\"why\":null}]");
 	json_decref(web1);
 	json_decref(web2);
 

@@ -148,8 +148,13 @@ static void raise_descriptors(void)
 	limit.rlim_cur = DESCRIPTORS;
 	if (limit.rlim_max < DESCRIPTORS)
 		limit.rlim_max = DESCRIPTORS;
-	if (setrlimit(RLIMIT_NOFILE, &limit))
-		log_warning("the limit of open files stays as it is: %s", strerror(errno));
+	if (!setrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	getrlimit(RLIMIT_NOFILE, &limit); /* not root's full rights: as far as they go */
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	log_warning("no more than %llu open files are allowed: a probe under way needs one",
+		    (unsigned long long)limit.rlim_cur);
 }
 
 static int open_events(struct agent *agent)

@@ -29,17 +29,29 @@ static void print_note(struct notes *notes, const json_t *backend, const char *c
 	free(text);
 }
 
+/* Why it goes to the backend's own address, in brackets; empty where it goes through the VIP or was told to. */
+static const char *detour(const json_t *probe, char text[static 128])
+{
+	const char *why = json_string_value(json_object_get(probe, "why"));
+
+	text[0] = '\0';
+	if (why)
+		snprintf(text, 128, " (not through the VIP: %s)", why);
+	return text;
+}
+
 static char *probe_text(const json_t *probe)
 {
 	const char *verdict = cli_text(probe, "verdict");
+	char aim[128];
 
 	if (strcmp(verdict, "none") == 0)
 		verdict = "no verdict yet";
 	if (!json_is_integer(json_object_get(probe, "ago_ms"))) /* the verdict is of an earlier run */
 		return memory_format("%s: %s, nothing found yet", cli_text(probe, "type"), verdict);
-	return memory_format("%s: %s, %lld alike in a row, the last %.1f s ago: %s", cli_text(probe, "type"), verdict,
+	return memory_format("%s: %s, %lld alike in a row, the last %.1f s ago: %s%s", cli_text(probe, "type"), verdict,
 			     cli_number(probe, "run"), (double)cli_number(probe, "ago_ms") / 1000,
-			     cli_text(probe, "text"));
+			     cli_text(probe, "text"), detour(probe, aim));
 }
 
 static void note_backend(struct notes *notes, const json_t *backend)

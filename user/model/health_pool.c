@@ -113,13 +113,16 @@ void health_pool_keep(struct health *health, struct health_pool *pool, const str
 static void tell_empty(struct health *health, const struct health_pool *pool)
 {
 	const struct health_pool *fallback = pool->fallback < health->pool_count ? health->pools[pool->fallback] : NULL;
-	char why[64];
+	size_t out = pool->roles[ROLE_OUT];
+	char why[112];
 
 	if (!pool->backend_count)
 		snprintf(why, sizeof(why), "it has no backend");
+	else if (out)
+		snprintf(why, sizeof(why), "none of its %zu backends is usable, %zu by an operator's wish or weight",
+			 pool->backend_count, out);
 	else
-		snprintf(why, sizeof(why), "none of %zu backends is up, %zu are taken out", pool->backend_count,
-			 pool->roles[ROLE_OUT]);
+		snprintf(why, sizeof(why), "none of its %zu backends is usable", pool->backend_count);
 	if (fallback)
 		health_tell(health, EVENT_pool_fallback, pool, NULL, EVENT_NOBODY, "%s: its services use pool %s%s",
 			    why, fallback->name, health_usable(fallback) ? "" : ", which has none now either");

@@ -130,7 +130,7 @@ static json_t *backend_json(struct view *view, const struct config_pool *pool, s
 	set(object, "name", json_string(backend->name));
 	set(object, "index", json_integer(index));
 	set(object, "address", report_address(&backend->address));
-	report_set_health(object, health->backends[i], weights, view->now, &view->user);
+	report_set_health(object, view->report->prober, health->backends[i], weights, view->now, &view->user);
 	set(object, "resolved", json_boolean(resolved));
 	set(object, "why", resolved ? json_null() : text_or_null(hop.why));
 	set(object, "interface", text_or_null(hop.interface));

@@ -6,6 +6,7 @@
 
 #include "model/health.h"
 #include "out/report_part.h"
+#include "probe/prober.h"
 
 static const char *const verdict_names[] = {
 	[VERDICT_NONE] = "none",
@@ -62,6 +63,18 @@ static json_t *probe_json(const struct config_probe *probe, const struct health_
 	return object;
 }
 
+/* Where the probe goes, and why not through the VIP; null where that is not known. */
+static void set_aim(json_t *object, const struct prober *prober, const struct health_backend *backend, size_t probe)
+{
+	json_t *aim = prober ? prober_probe_json(prober, backend, probe) : NULL;
+
+	set(object, "to", json_null());
+	set(object, "via", json_null());
+	set(object, "why", json_null());
+	json_object_update(object, aim);
+	json_decref(aim);
+}
+
 /* How much a probe's text tells of why the backend is as it is. */
 static int telling(const struct health_probe *probe)
 {
@@ -92,14 +105,18 @@ static const char *telling_text(const struct health_backend *backend)
 	return best ? best->text : NULL;
 }
 
-void report_set_health(json_t *object, const struct health_backend *backend, __u64 weights, __u64 now,
-		       struct report_user *user)
+void report_set_health(json_t *object, const struct prober *prober, const struct health_backend *backend, __u64 weights,
+		       __u64 now, struct report_user *user)
 {
 	__u32 weight = health_weight(backend);
 	json_t *probes = json_array();
 
-	for (size_t i = 0; i < backend->pool->probe_count; i++)
-		append(probes, probe_json(&backend->pool->probes[i], &backend->probes[i], now));
+	for (size_t i = 0; i < backend->pool->probe_count; i++) {
+		json_t *probe = probe_json(&backend->pool->probes[i], &backend->probes[i], now);
+
+		set_aim(probe, prober, backend, i);
+		append(probes, probe);
+	}
 	set(object, "state", json_string(state_names[backend->state]));
 	set(object, "state_since", report_time(backend->since_wall));
 	set(object, "kept", json_boolean(backend->kept));

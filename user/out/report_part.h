@@ -61,8 +61,8 @@ struct report_user {
 };
 
 /* What the judgement knows of a backend, with the part of `weights` (its pool's) that it has. */
-void report_set_health(json_t *object, const struct health_backend *backend, __u64 weights, __u64 now,
-		       struct report_user *user);
+void report_set_health(json_t *object, const struct prober *prober, const struct health_backend *backend, __u64 weights,
+		       __u64 now, struct report_user *user);
 
 /* The sum of its backends' weights now. */
 __u64 report_weights(const struct health_pool *pool);
