@@ -39,6 +39,7 @@ PROGRAMS := $(BUILD)/sluiced $(BUILD)/sluice $(BUILD)/sluice-backend
 SKELETONS := $(BUILD)/sluice.skel.h $(BUILD)/backend.skel.h $(BUILD)/dispatcher.skel.h $(BUILD)/probe.skel.h
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 PACKET_TESTS := $(patsubst tests/packet/%.c,$(BUILD)/tests/packet/%,$(wildcard tests/packet/test_*.c))
+BENCHES := $(BUILD)/tests/bench/bench_packet $(BUILD)/tests/bench/bench_change
 PACKET_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/packet/test_%,$(wildcard tests/packet/*.c)))
 
 .PHONY: all
@@ -123,6 +124,11 @@ $(BUILD)/tests/bench/%.skel.h: $(BUILD)/tests/bench/%.bpf.o
 	$(call say,SKEL)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.new && mv $@.new $@
 
+$(BUILD)/tests/bench/bench_change: tests/bench/bench_change.c $(BUILD)/libsluice.a
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< $(BUILD)/libsluice.a $(PKG_LIBS) -o $@
+
 $(BUILD)/tests/bench/bench_packet: tests/bench/bench_packet.c $(BUILD)/tests/bench/floor.skel.h $(BUILD)/libsluice.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -I$(@D) $< $(BUILD)/libsluice.a $(PKG_LIBS) -o $@
@@ -134,7 +140,7 @@ test: ## install what is missing, build, run all tests (as root)
 	$(MAKE) -j1 unit packet cli net # one after the other: each wants both cores
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(PACKET_TESTS) $(BUILD)/tests/bench/bench_packet $(BUILD)/tests/pass.bpf.o ## build the tests alone
+tests: $(UNIT_TESTS) $(PACKET_TESTS) $(BENCHES) $(BUILD)/tests/pass.bpf.o ## build the tests alone
 
 .PHONY: unit
 unit: $(UNIT_TESTS) ## run the unit tests alone
@@ -165,10 +171,25 @@ test-vm: ## run packet and end-to-end tests on Debian's kernels, in QEMU
 	$(MAKE) BUILD=$(OTHER_BUILD) CLANG=$(OTHER_CLANG) all $(OTHER_BUILD)/tests/packet/test_load
 	BUILD=$(BUILD) tests/vm/run $(KERNELS)
 
+# PART="packet change" runs those alone. One after the other, and all of them, even where one tells of a miss.
+PART := packet change failover probes reload kills
+
 .PHONY: bench
-bench: need $(BUILD)/tests/bench/bench_packet ## measure ns a packet beside its floors, in one run (as root)
+bench: ## print figures, and put them in build/bench/: PART=packet, change, failover, probes, reload, kills (as root)
+	scripts/deps.sh test
+	$(MAKE) all $(BENCHES) $(BUILD)/tests/pass.bpf.o
 	@mkdir -p $(BUILD)/bench
+	$(MAKE) -j1 -k $(PART:%=bench-%)
+
+.PHONY: bench-packet bench-change bench-failover bench-probes bench-reload bench-kills
+bench-packet: # ns a packet beside its floors, in one run
 	$(BUILD)/tests/bench/bench_packet 41 $(BUILD)/bench/packet.json
+
+bench-change: # from a verdict to the slots, in memory
+	$(BUILD)/tests/bench/bench_change $(BUILD)/bench/change.json
+
+bench-failover bench-probes bench-reload bench-kills: bench-%: # of the whole agent, in network namespaces
+	BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/bench_$*.py
 
 .PHONY: demo
 demo: ## see it at work, in network namespaces (as root; installs what is missing)

@@ -98,6 +98,8 @@ class Agent:
         self.state = folder / f"{name}-state"
         self.bpffs = topology.bpffs / "sluice"
         self.log_file = folder / f"{name}.log"
+        self.program = BUILD / "sluiced"
+        self.environment = None  # of sluiced; None: this process's
         self.config = None
         self.process = None
 
@@ -113,9 +115,9 @@ class Agent:
 
     def popen(self, *more):
         with open(self.log_file, "a") as log:
-            return self.topology.lb.popen(BUILD / "sluiced", "--config", self.config_file, "--socket", self.socket,
+            return self.topology.lb.popen(self.program, "--config", self.config_file, "--socket", self.socket,
                                           "--state", self.state, "--bpffs", self.bpffs, *more,
-                                          stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                          env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def start(self, config=None, *more):
         if config is not None:

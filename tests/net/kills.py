@@ -91,8 +91,8 @@ def kill_in_turn(lab, slots, seconds):
 
 
 class Account:
-    """What became of the connections: `killed`, `new` (not yet answered, while the table led to a server that was
-    down), `moved` (their slot went to another owner while both lived) and `unexplained`, each with those that failed."""
+    """What became of the connections that failed: `killed` (their server was), `new` (not yet answered, while the table
+    led to a server that was down), `moved` (their slot went to another owner while both lived) and `unexplained`."""
 
     def __init__(self, lab, slots, tables, connections, kills):
         self.slots, self.tables, self.kills, self.connections = slots, tables, kills, connections

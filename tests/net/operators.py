@@ -30,8 +30,8 @@ def config(*names, **more):
             "services": {"six": service(MIX, "six"), "steady": service(SOURCE, "steady")}}
 
 
-@pytest.fixture
-def lab(bare_lab):
+@pytest.fixture(name="lab")
+def fresh_lab(bare_lab):
     """All backends up, without overrides, on the file's configuration."""
     agent = bare_lab.agent
     if not agent.process or agent.process.poll() is not None:
@@ -46,7 +46,19 @@ def lab(bare_lab):
             agent.cli("backend", "ready", backend["pool"], backend["name"])
     agent.wait_state("six", None, "up")
     agent.wait_state("steady", None, "up")
+    wait_for(lambda: all_up(saved(agent, "health")), "so it is saved, which takes a moment")
     return bare_lab
+
+
+def saved(agent, name):
+    """None before it is there."""
+    file = agent.state / f"{name}.json"
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def all_up(health):
+    return health and {name: len(pool["up"]) for name, pool in health["pools"].items()} == {
+        "six": len(BACKENDS), "steady": 4}
 
 
 def restart(agent, sig=signal.SIGTERM):
@@ -100,9 +112,9 @@ def wish(lab, action, backend, pool="six", **more):
 def server_gone(lab, name):
     """Its port refuses connections."""
     namespace = lab.topology.namespaces[name]
-    pids = {int(pid) for pid in re.findall(r"pid=(\d+)", namespace.run("ss", "-Hltnp", f"sport = {HTTP}").stdout)}
-    assert pids, "a master and a worker"
-    namespace.run("kill", "-KILL", *pids)
+    pids = set(re.findall(r"pid=(\d+)", namespace.run("ss", "-Hltnp", f"sport = {HTTP}").stdout))
+    master = (lab.topology.folder / f"{name}-nginx/pid").read_text().strip()
+    namespace.run("kill", "-KILL", master, *pids - {master})  # the master first, or it makes new workers
     wait_for(lambda: not namespace.run("ss", "-Hltn", f"sport = {HTTP}").stdout, "nobody listens")
     try:
         yield

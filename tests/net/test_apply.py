@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Whole configurations over the socket: applied, confirmed, rolled back, kept; and what a damaged file does then."""
-import json
 import re
 import signal
 
 import pytest
 
-from operators import (STEADY, answered, config, lab, overrides, post, reboot, restart, server_gone,  # noqa: F401
-                       slots, wish)
 from agent import yaml
+from operators import (STEADY, answered, config, fresh_lab, overrides, post, restart, server_gone,  # noqa: F401
+                       wish)
 from topology import BACKENDS, BUILD, ROOT, Stream, wait_for
 
 FEW = {"near1", "near2"}
@@ -52,11 +51,14 @@ def test_apply(lab):
     before = lab.agent.last_event()
     with Stream(lab.client1, STEADY, rate=1500) as stream:
         assert "far1" in apply(lab, config(*FEW)).stdout
+        assert lab.agent.wait_event("config_applied", since=before)["uid"] == 0
         assert names(lab) == FEW and answered(lab, 30) == FEW and source(lab) == "socket"
+        assert undisturbed(lab, before)
         restart(lab.agent, signal.SIGKILL)
         assert names(lab) == FEW and source(lab) == "socket"
         applied = lab.agent.status()["config"]["applied"]
         assert "to-apply.yaml" in applied and "by root (uid 0)" in applied
+        before = lab.agent.last_event()
         lab.agent.reload()
         assert names(lab) == set(BACKENDS) and source(lab) == "file"
         lab.agent.wait_state("six", None, "up")
@@ -65,7 +67,17 @@ def test_apply(lab):
         result = stream.stop()
     assert result["lost"] == 0 and result["moved"] == 0, result
     assert undisturbed(lab, before)
-    assert [event["uid"] for event in lab.agent.events("config_applied", since=before)] == [0, 0]
+
+
+def test_name_of_the_file(lab):
+    """Whatever a client calls it, it is one line, also in the file that keeps it."""
+    for name in ("%C3%A9" * 300, "x" * 199 + "%C3%A9%C3%A9", "a%0Ab%1B%5B2J", "%20"):
+        status, reply = post(lab.agent, f"/v1/apply?name={name}", yaml(config(*FEW)))
+        assert status == 200, reply
+        applied = lab.agent.status()["config"]["applied"]
+        assert applied and applied.isprintable()
+        restart(lab.agent, signal.SIGKILL)
+        assert lab.agent.status()["config"]["applied"] == applied and names(lab) == FEW
 
 
 def test_standard_input(lab):
@@ -99,7 +111,8 @@ def test_wrong_files(lab):
 
 
 @pytest.mark.parametrize("body, query, status", (
-    (b"", "", 422), (b"\0", "", 422), (b"\xff" * 1000, "", 422), (b"- " * 100_000, "", 422), (b"x" * (8 << 20), "", 422),
+    (b"", "", 422), (b"\0", "", 422), (b"\xff" * 1000, "", 422), (b"- " * 100_000, "", 422),
+    (b"x" * (8 << 20), "", 422),
     (b"{}", "?confirm_ms=999", 400), (b"{}", "?confirm_ms=86400001", 400), (b"{}", "?confirm_ms=-5", 400),
     (b"{}", "?confirm_ms=5s", 400), (b"{}", "?confirm_ms=", 400), (b"{}", "?name=%ff", 400)),
     ids=lambda value: str(value[:8]) if isinstance(value, bytes) else str(value))
@@ -177,7 +190,8 @@ def test_restart_while_waiting(lab, sig):
 def test_refused_while_waiting(lab):
     apply(lab, config(*FEW), "--confirm", "1h")
     before = lab.agent.last_event()
-    for arguments in (("reload",), ("apply", lab.agent.config_file), ("apply", lab.agent.config_file, "--confirm", "5s")):
+    file = lab.agent.config_file
+    for arguments in (("reload",), ("apply", file), ("apply", file, "--confirm", "5s")):
         result = lab.agent.cli(*arguments, check=False)
         assert result.returncode == 1 and "waits to be confirmed" in result.stderr, result
     lab.agent.process.send_signal(signal.SIGHUP)
@@ -201,6 +215,7 @@ def test_override_of_a_waiting_configuration(lab):
 
 
 DAMAGE = {"empty": lambda text: b"", "cut between services": lambda text: text[:text.index(b'  steady:\n    address')],
+          "cut after a comment": lambda text: text[:text.index(b'  steady:\n    address')] + b"# the rest\n",
           "cut in a line": lambda text: text[:len(text) // 2], "without its last byte": lambda text: text[:-1],
           "garbage": lambda text: bytes(range(256)) * 20, "zeros": lambda text: bytes(len(text)),
           "another's": lambda text: b"hello: world\n"}

@@ -67,6 +67,7 @@ static void test_expression_over_hostile_body(void **state)
 	(void)state;
 	memset(text, 'a', HTTP_BODY_MAX);
 	assert_true(http_body_take(&body, &probe, text, HTTP_BODY_MAX));
+	assert_int_equal(body.length, HTTP_REGEX_MAX);
 	for (int i = 0; i < 100; i++)
 		assert_false(http_body_good(&body, &probe));
 	http_body_clear(&body);

@@ -4,11 +4,17 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "lib/siphash.h"
 #include "model/maglev.h"
@@ -88,22 +94,23 @@ static void build_literally(__u16 *table, __u32 size, const struct pool *sorted,
 	size_t count = sorted->count;
 	__u32 heaviest = 0, left = size, *order = calloc(count * 3, sizeof(*order)), *had = order + count,
 	      *had_not = had + count;
-	__u64 *credit = calloc(count * 2, sizeof(*credit)), *turns = credit + count;
+	__u64 *credit = calloc(count * 3, sizeof(*credit)), *turns = credit + count, *hash = turns + count;
 
 	memset(table, 0, size * sizeof(*table));
 	for (size_t i = 0; i < count; i++) {
 		order[i] = (__u32)i;
 		heaviest = sorted->backends[i].weight > heaviest ? sorted->backends[i].weight : heaviest;
 	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		credit[i] = heaviest / 2;
-	while (left) {
+		hash[i] = siphash(key, sorted->backends[i].name, strlen(sorted->backends[i].name));
+	}
+	while (left && heaviest) {
 		size_t waiting = 0, served = 0;
 
 		for (size_t i = 0; i < count; i++) {
 			const struct maglev_backend *backend = &sorted->backends[order[i]];
-			__u64 hash = siphash(key, backend->name, strlen(backend->name));
-			__u64 skip = hash / size % (size - 1) + 1, slot;
+			__u64 slot, skip;
 
 			credit[order[i]] += backend->weight;
 			if (credit[order[i]] < heaviest) {
@@ -113,8 +120,9 @@ static void build_literally(__u16 *table, __u32 size, const struct pool *sorted,
 			if (!left)
 				break;
 			credit[order[i]] -= heaviest;
+			skip = hash[order[i]] / size % (size - 1) + 1;
 			do
-				slot = (hash % size + turns[order[i]]++ * skip) % size;
+				slot = (hash[order[i]] % size + turns[order[i]]++ * skip) % size;
 			while (table[slot]);
 			table[slot] = backend->owner;
 			left--;
@@ -149,6 +157,73 @@ static void follows_its_definition(void **state)
 		table = build(&pool, cases[i].size, test_key);
 		build_literally(expected, cases[i].size, &pool, test_key);
 		assert_memory_equal(table, expected, cases[i].size * sizeof(*table));
+		free(table);
+		free(expected);
+		pool_free(&pool);
+	}
+}
+
+static __u32 random_up_to(__u32 most)
+{
+	return (__u32)random() % (most + 1);
+}
+
+/* Weights that are alike, mixed, extreme or zero. */
+static __u32 random_weight(int kind, size_t i)
+{
+	switch (kind) {
+	case 0:
+		return random_up_to(65535);
+	case 1:
+		return random_up_to(1) ? 65535 : 1;
+	case 2:
+		return i ? 1 : 65535;
+	case 3:
+		return random_up_to(3);
+	case 4:
+		return random_up_to(20) ? 100 : 0;
+	case 5:
+		return 1U << random_up_to(15);
+	default:
+		return 100;
+	}
+}
+
+/* Backends of random names, in order of name. */
+static struct pool pool_random(size_t count)
+{
+	struct pool pool = pool_make(count, 0);
+	int kind = (int)random_up_to(7);
+
+	for (size_t i = 0; i < count; i++)
+		snprintf(pool.names[i], sizeof(pool.names[i]), "%08x%05zu", (__u32)random(), i % 100000);
+	qsort(pool.names, count, sizeof(*pool.names), (int (*)(const void *, const void *))strcmp);
+	for (size_t i = 0; i < count; i++)
+		pool.backends[i].weight = random_weight(kind, i);
+	return pool;
+}
+
+/* MAGLEV_SEED repeats a run. */
+static void follows_its_definition_whatever_the_input(void **state)
+{
+	const char *given = getenv("MAGLEV_SEED");
+	unsigned int seed = given ? (unsigned int)strtoul(given, NULL, 0) : (unsigned int)time(NULL);
+
+	(void)state;
+	print_message("MAGLEV_SEED=%u\n", seed);
+	srandom(seed);
+	for (int i = 0; i < 300; i++) {
+		__u32 size = i % 60 ? maglev_nearest_prime(random_up_to(i % 3 ? 4000 : 100)) : SMALL;
+		struct pool pool = pool_random(1 + random_up_to(i % 5 ? 400 : 9));
+		__u16 *expected = malloc(size * sizeof(*expected)), *table;
+		__u8 key[16];
+
+		for (size_t k = 0; k < sizeof(key); k++)
+			key[k] = (__u8)random();
+		build_literally(expected, size, &pool, key);
+		table = build(&pool, size, key);
+		if (memcmp(table, expected, size * sizeof(*table)))
+			fail_msg("case %d: %u slots, %zu backends", i, size, pool.count);
 		free(table);
 		free(expected);
 		pool_free(&pool);
@@ -436,6 +511,105 @@ static void more_backends_than_slots(void **state)
 	pool_free(&pool);
 }
 
+static size_t threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	size_t count = 0;
+
+	assert_non_null(tasks);
+	for (struct dirent *entry; (entry = readdir(tasks));)
+		count += entry->d_name[0] != '.';
+	closedir(tasks);
+	return count;
+}
+
+/* Builds `count` tables of different sizes and backends, the one before the last of a wrong size. */
+static void check_build_all(size_t count)
+{
+	struct maglev_job *jobs = calloc(count + 1, sizeof(*jobs));
+	struct pool pool = pool_make(100, 100);
+	sigset_t before, after;
+
+	assert_non_null(jobs);
+	for (size_t i = 0; i < count; i++) {
+		jobs[i].size = i + 2 == count ? 4096 : maglev_nearest_prime((__u32)(50 + 997 * i));
+		jobs[i].table = calloc(jobs[i].size, sizeof(*jobs[i].table));
+		jobs[i].backends = pool.backends;
+		jobs[i].count = 1 + i * 37 % pool.count;
+		jobs[i].result = 1;
+	}
+	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	maglev_build_all(jobs, count, test_key);
+	pthread_sigmask(SIG_SETMASK, NULL, &after);
+	for (int signal = 1; signal < SIGRTMAX; signal++)
+		assert_int_equal(sigismember(&before, signal), sigismember(&after, signal));
+	for (size_t i = 0; i < count; i++) {
+		struct pool some = {pool.backends, NULL, jobs[i].count};
+		__u16 *alone;
+
+		if (i + 2 == count) {
+			assert_int_equal(jobs[i].result, -EINVAL);
+		} else {
+			assert_int_equal(jobs[i].result, 0);
+			alone = build(&some, jobs[i].size, test_key);
+			assert_memory_equal(jobs[i].table, alone, jobs[i].size * sizeof(*alone));
+			free(alone);
+		}
+		free(jobs[i].table);
+	}
+	pool_free(&pool);
+	free(jobs);
+}
+
+static void builds_all_as_one_by_one(void **state)
+{
+	static const size_t counts[] = {0, 1, 2, 3, 40};
+
+	size_t before;
+
+	(void)state;
+	/* once before counting: sanitizers start a thread of their own with the first one */
+	check_build_all(3);
+	before = threads();
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
+		check_build_all(counts[i]);
+	/* a joined thread may be listed for a moment longer */
+	for (int wait = 0; threads() > before && wait < 5000; wait++)
+		usleep(1000);
+	assert_true(threads() <= before);
+}
+
+static void builds_all_without_threads(void **state)
+{
+	pthread_attr_t usual, huge;
+
+	(void)state;
+	assert_int_equal(pthread_getattr_default_np(&usual), 0);
+	assert_int_equal(pthread_attr_init(&huge), 0);
+	/* there is no room for such a stack */
+	assert_int_equal(pthread_attr_setstacksize(&huge, 1UL << 50), 0);
+	assert_int_equal(pthread_setattr_default_np(&huge), 0);
+	check_build_all(20);
+	assert_int_equal(pthread_setattr_default_np(&usual), 0);
+	pthread_attr_destroy(&huge);
+	pthread_attr_destroy(&usual);
+}
+
+static void builds_all_on_one_cpu(void **state)
+{
+	cpu_set_t usual, one;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(usual), &usual), 0);
+	CPU_ZERO(&one);
+	for (int cpu = 0; !CPU_COUNT(&one); cpu++)
+		if (CPU_ISSET(cpu, &usual))
+			CPU_SET(cpu, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	check_build_all(20);
+	assert_int_equal(sched_setaffinity(0, sizeof(usual), &usual), 0);
+}
+
 static void knows_primes(void **state)
 {
 	static const __u32 primes[] = {2, 3, 5, 7, 251, SMALL, LARGE, 16777213, 4294967291};
@@ -460,6 +634,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(follows_its_definition),
+		cmocka_unit_test(follows_its_definition_whatever_the_input),
 		cmocka_unit_test(shares_equally),
 		cmocka_unit_test(shares_by_weight),
 		cmocka_unit_test(shares_by_extreme_weights),
@@ -472,6 +647,9 @@ int main(void)
 		cmocka_unit_test(without_backends_is_empty),
 		cmocka_unit_test(one_backend_has_all),
 		cmocka_unit_test(more_backends_than_slots),
+		cmocka_unit_test(builds_all_as_one_by_one),
+		cmocka_unit_test(builds_all_without_threads),
+		cmocka_unit_test(builds_all_on_one_cpu),
 		cmocka_unit_test(knows_primes),
 	};
 

@@ -206,8 +206,12 @@ static void test_endless_reply(void **state)
 	expect(lab, FINDING_PASSED, "status 200 after ");
 	body_has(lab, "needle");
 	expect(lab, FINDING_FAILED, "status 200, but \"needle\" is not in the first 64 KiB of its body after ");
+	body_has(lab, "xHTTP");
+	expect(lab, FINDING_PASSED, "status 200 after ");
+	lab->probe.expect = (struct config_bytes){0};
 	lab->probe.expect_regex = "xHTTP";
-	body_has(lab, "xxx");
+	expect(lab, FINDING_FAILED, "status 200, but /xHTTP/ does not match the first 4 KiB of its body after ");
+	lab->probe.expect_regex = "xxx";
 	expect(lab, FINDING_PASSED, "status 200 after ");
 	free(reply);
 }

@@ -43,7 +43,7 @@ struct world {
 	/* what the agent answers */
 	struct prober_vip vip;
 	__u32 mark;
-	bool unreachable;
+	bool unreachable, deaf;
 	size_t changes;
 };
 
@@ -75,6 +75,14 @@ static bool ask_reachable(void *argument, const struct address *address, char wh
 	if (world->unreachable)
 		snprintf(why, 96, "no route");
 	return !world->unreachable;
+}
+
+static bool ask_heard(void *argument, size_t pool, const struct config_probe *probe, char why[96])
+{
+	(void)pool;
+	(void)probe;
+	snprintf(why, 96, "replies are dropped");
+	return !((struct world *)argument)->deaf;
 }
 
 static void ask_changed(void *argument)
@@ -114,7 +122,7 @@ static int setup(void **state)
 {
 	struct world *world = memory_new(1, sizeof(*world));
 	const struct timeval patience = {.tv_sec = PATIENCE};
-	const struct prober_ask ask = {world, ask_vip, ask_mark, ask_reachable, ask_changed};
+	const struct prober_ask ask = {world, ask_vip, ask_mark, ask_reachable, ask_changed, ask_heard};
 
 	world->descriptors = lab_descriptors();
 	world->base = event_base_new();
@@ -169,8 +177,7 @@ static void fill_backend(struct config_backend *backend, size_t number, bool mov
 	backend->weight = 100;
 }
 
-/* Takes the configuration as a reload does, and frees it: nobody may need it any more. Returns how long it took, in ms.
- */
+/* Takes the configuration as a reload does, and frees it: nobody may need it then. Returns how long it took, in ms. */
 static __u64 configure(struct world *world)
 {
 	struct arena *arena = arena_new();
@@ -391,6 +398,72 @@ static void test_no_way_is_no_failure(void **state)
 	assert_int_equal(health_of(world, 1, 0)->last, FINDING_PASSED);
 }
 
+/* A link goes down while a probe is under way: that its answer does not come says nothing of the backend. */
+static void test_way_lost_meanwhile_is_no_failure(void **state)
+{
+	struct world *world = *state;
+	const struct health_probe *found;
+
+	expect_reply(world);
+	configure(world);
+	found = health_of(world, 1, 0);
+	wait_accepted(world, 1, 1);
+	world->unreachable = true;
+	assert_int_equal(send(world->peers[1].connection, "ping", 4, 0), 4);
+	while (!found->seen)
+		turn(world);
+	assert_true(found->trouble);
+	assert_int_equal(found->run, 0);
+	assert_non_null(strstr(found->text, ": no route"));
+	/* the same through the VIP, whose tunnel is gone */
+	world->unreachable = false;
+	world->vip = (struct prober_vip){.address = parsed_address("127.3.0.1"), .port = world->port};
+	world->mark = 0x51500001;
+	prober_hurry(world->prober, health_find(world->health, world->pool, "b1"));
+	wait_accepted(world, 1, 2);
+	world->mark = 0;
+	assert_int_equal(send(world->peers[1].connection, "ping", 4, 0), 4);
+	while (!strstr(found->text, ": no tunnel"))
+		turn(world);
+	assert_int_equal(found->run, 0);
+	/* with the way back, it does */
+	prober_hurry(world->prober, health_find(world->health, world->pool, "b1"));
+	wait_accepted(world, 1, 3);
+	assert_int_equal(send(world->peers[1].connection, "ping", 4, 0), 4);
+	while (!found->run)
+		turn(world);
+	assert_int_equal(found->last, FINDING_FAILED);
+}
+
+/* Only through the VIP are replies dropped: their source is it. */
+static void test_dropped_reply_is_no_failure(void **state)
+{
+	struct world *world = *state;
+	const struct health_probe *found;
+
+	expect_reply(world);
+	world->vip = (struct prober_vip){.address = parsed_address("127.3.0.1"), .port = world->port};
+	world->mark = 0x51500001;
+	world->deaf = true;
+	configure(world);
+	found = health_of(world, 1, 0);
+	wait_accepted(world, 1, 1);
+	assert_int_equal(send(world->peers[1].connection, "ping", 4, 0), 4);
+	while (!found->seen)
+		turn(world);
+	assert_true(found->trouble);
+	assert_int_equal(found->run, 0);
+	assert_non_null(strstr(found->text, ": replies are dropped"));
+	/* to the address it does not matter */
+	world->vip.address.family = 0;
+	prober_hurry(world->prober, health_find(world->health, world->pool, "b1"));
+	wait_accepted(world, 1, 2);
+	assert_int_equal(send(world->peers[1].connection, "ping", 4, 0), 4);
+	while (!found->run)
+		turn(world);
+	assert_int_equal(found->last, FINDING_FAILED);
+}
+
 static void expect_aim(struct world *world, const char *to, const char *via, const char *why)
 {
 	json_t *aim = prober_probe_json(world->prober, health_find(world->health, world->pool, "b1"), 0);
@@ -576,6 +649,8 @@ int main(void)
 		TEST(test_removed_backend_is_left_alone),
 		TEST(test_probes_that_change_places),
 		TEST(test_no_way_is_no_failure),
+		TEST(test_way_lost_meanwhile_is_no_failure),
+		TEST(test_dropped_reply_is_no_failure),
 		TEST(test_through_the_vip_where_that_can_be),
 		TEST(test_not_through_the_vip),
 		TEST(test_no_port),

@@ -150,6 +150,7 @@ static void fill(struct fixture *fixture)
 	assert_int_equal(ids_assign(fixture->state.ids, &fixture->config), 0);
 	web1 = ids_backend(fixture->state.ids, "web", "web1");
 	now_ms = 1000000;
+	fixture->state.begun = now_ms - 5999;
 	fixture->state.health = health_new(no_event, NULL, wall_clock);
 	health_configure(fixture->state.health, &fixture->config, false, now_ms);
 
@@ -269,6 +270,7 @@ static void reports_tell_state_and_counters(void **state)
 	expect_key(status, "config",
 		   "{\"file\":\"/etc/\\\"odd\\\".yaml\",\"loaded_at\":\"2026-01-01T00:00:00Z\",\"source\":\"file\","
 		   "\"applied\":null,\"confirm_left_ms\":null}");
+	expect_key(status, "uptime_s", "5");
 	expect_key(status, "packets", "100");
 	expect_key(status, "backends", "3");
 	expect_key(status, "backends_unresolved", "2");

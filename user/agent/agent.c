@@ -106,8 +106,10 @@ int agent_detach(struct agent *agent)
 	const struct timeval replied = {.tv_usec = 100000}; /* the reply is written on a later turn of the loop */
 	int err;
 
-	if (agent->path)
-		probe_path_close(agent->path);
+	prober_free(agent->prober); /* its sockets bear the mark, and without the path would go elsewhere */
+	agent->prober = NULL;
+	agent->report.prober = NULL;
+	probe_path_close(agent->path);
 	agent->path = NULL;
 	dataplane_close(agent->dataplane);
 	agent->dataplane = NULL;
@@ -165,14 +167,14 @@ static int open_events(struct agent *agent)
 	agent->notify = notify_new(agent->base, notify_trouble, agent);
 	events_listen(agent->events, event_added, agent);
 	if (lost)
-		agent_event(agent, EVENT_snapshot_lost, EVENT_NOBODY, "%zu lines of events.jsonl could not be read", lost);
+		agent_event(agent, EVENT_snapshot_lost, EVENT_NOBODY, "%zu lines of events.jsonl could not be read",
+			    lost);
 	return 0;
 }
 
 /* Health after the configuration; what an operator set after that. */
 static void start_health(struct agent *agent, bool running)
 {
-	notify_configure(agent->notify, &agent->state.config->notify);
 	probing_configure(agent, running);
 	if (!agent_restore_health(agent) && running)
 		agent_event(agent, EVENT_snapshot_lost, EVENT_NOBODY,
@@ -188,6 +190,8 @@ static int start_config(struct agent *agent)
 
 	if (err)
 		fputs(errors, stderr);
+	else
+		notify_configure(agent->notify, &agent->state.config->notify);
 	free(errors);
 	return err;
 }
@@ -215,7 +219,7 @@ static int start(struct agent *agent)
 	if (err)
 		return err;
 	running = dataplane_maps_id(agent->dataplane) != 0;
-	agent_restore(agent);
+	agent_restore_ids(agent);
 	err = agent_assign(agent, agent->state.config);
 	if (err == -ENOSPC) { /* the last run's tables are in the way: start with new maps */
 		agent_forget(agent);
@@ -238,7 +242,7 @@ static void free_event(struct event *event)
 
 static void stop(struct agent *agent)
 {
-	if (agent->state.health)
+	if (agent->watch) /* else the start failed, and nothing that operators set may have been read yet */
 		agent_save_overrides(agent); /* with what is left of drains */
 	probing_close(agent);
 	if (agent->control)
@@ -283,6 +287,7 @@ int agent_run(const struct agent_options *options)
 	int err;
 
 	agent.state.started = agent.state.config_loaded = time(NULL);
+	agent.state.begun = clock_ms();
 	agent.state.ids = ids_new();
 	agent.plan = plan_new();
 	err = start(&agent);

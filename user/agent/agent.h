@@ -48,6 +48,8 @@ struct agent {
 	struct prober *prober;
 	struct probe_path *path; /* to backends through their VIP; NULL while no probe takes it or it cannot be had */
 	__u32 path_maps;	 /* that it was made for */
+	int path_error;		 /* of the last try to have it */
+	__u64 path_again;	 /* when that may be tried again, in ms */
 	char path_why[128];	 /* why it cannot be had */
 	struct pool_vips *vips;	 /* by pool: where its probes go through the VIP (probing.c) */
 	size_t vip_count;
@@ -65,12 +67,14 @@ struct agent {
 	bool dirty;	       /* a commit is due */
 	__u64 verdict;	       /* since when, in us: the first change of the health that is not written yet; or 0 */
 	enum plan_scope scope; /* what the next commit has to look at */
-	bool drain_ended;      /* an override changed without an operator: to be saved with the health */
-	bool behind;	       /* the last commit failed: the kernel is not what the state wants */
-	__u32 saved_maps;      /* that the snapshot on disk speaks of */
-	struct former former;  /* config NULL: nothing waits to be confirmed */
-	json_t *waiting_text;  /* the text of the configuration that does */
-	json_t *interfaces;    /* which were attached when last looked at */
+	bool override_changed; /* without an operator: to be saved with the health */
+	bool health_due;       /* will be written in a moment */
+	bool ids_unsaved, health_unsaved, overrides_unsaved; /* could not be written: tried again */
+	bool behind;	      /* the last commit failed: the kernel is not what the state wants */
+	__u32 saved_maps;     /* that the snapshot on disk speaks of */
+	struct former former; /* config NULL: nothing waits to be confirmed */
+	json_t *waiting_text; /* the text of the configuration that does */
+	json_t *interfaces;   /* which were attached when last looked at */
 };
 
 /* Runs until SIGTERM, SIGINT or a detach. Returns the process's exit code. */
@@ -142,18 +146,24 @@ void agent_remember_neighbours(struct agent *agent);
 /* Tells netlink which destinations matter. */
 int agent_watch(struct agent *agent);
 
-/* persist.c: takes the indices of the last run back, or else forgets them. False if tables run that nothing is known of. */
-bool agent_restore(struct agent *agent);
+/* persist.c: takes the indices of the last run back, or else forgets them. */
+void agent_restore_ids(struct agent *agent);
 
 /* Takes back what the last run knew of backends. False if that is lost. */
 bool agent_restore_health(struct agent *agent);
 void agent_restore_overrides(struct agent *agent);
 
-/* Writes the indices, the health soon, the overrides now. */
+/*
+ * Writes the indices, the health soon or now, the overrides. 0, or a negative errno with the reason in the
+ * log: it is then tried again until it succeeds.
+ */
 int agent_save_ids(struct agent *agent);
 void agent_save_health_soon(struct agent *agent);
-void agent_save_health(struct agent *agent);
-void agent_save_overrides(struct agent *agent);
+int agent_save_health(struct agent *agent);
+int agent_save_overrides(struct agent *agent);
+
+/* For the timer of agent_save_health_soon(): also what could not be written before. */
+void agent_save_due(struct agent *agent);
 
 /* probing.c: makes judgement and prober; frees them. */
 int probing_open(struct agent *agent);
@@ -162,10 +172,13 @@ void probing_close(struct agent *agent);
 /* Brings judgement and prober to state.config. `running` as for health_configure(). */
 void probing_configure(struct agent *agent, bool running);
 
-/* The network or the maps may have changed: the ways to VIPs are worked out anew, and the probe path is made or let go. */
+/* The network or the maps may have changed: works out the ways to VIPs anew, makes the probe path or lets it go. */
 void probing_refresh(struct agent *agent);
 
-/* The health may have changed by itself or by somebody: commits if tables changed, and sets the clock for the next time. */
+/* Asks again about VIPs whose replies this host would drop. */
+void probing_retry(struct agent *agent);
+
+/* The health may have changed by itself or by somebody: commits if tables did, and sets the clock for the next time. */
 void probing_changed(struct agent *agent, bool tables);
 
 /* watch.c: starts looking after what is in the kernel. */

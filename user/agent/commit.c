@@ -33,8 +33,10 @@ static void tell_interfaces(struct agent *agent)
 		const char *why = json_string_value(json_object_get(one, "why"));
 		json_t *before = interface_before(agent, name);
 		bool attached = json_is_true(json_object_get(one, "attached"));
+		/* at the first look that it runs is no news: hooks would be told with every start */
+		bool was = !before || json_is_true(json_object_get(before, "attached"));
 
-		if (before && attached == json_is_true(json_object_get(before, "attached")))
+		if (attached == was)
 			continue;
 		if (attached)
 			agent_event(agent, EVENT_interface_attached, EVENT_NOBODY, "%s: the program runs (%s mode)",
@@ -126,7 +128,8 @@ int agent_assign(struct agent *agent, const struct config *config)
 	agent->saved_maps = 0;
 	err = snapshot_remove(agent->options.state, "snapshot");
 	if (!err)
-		log_warning("going on without a snapshot: if sluiced restarts before it can be written, counters start anew");
+		log_warning("going on without a snapshot: if sluiced restarts before it can be written, counters start "
+			    "anew");
 	return err;
 }
 

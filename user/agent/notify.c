@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Admission is by a bucket of tokens: full, it holds `burst`; one comes back every `refill` ms. An event that gets one
- * waits in the queue for the program; one that does not is `held` until there is a
- * token, and left out if another one comes before.
+ * Admission is by a bucket of tokens: full, it holds `burst`; one comes back every
+ * `refill` ms. An event that gets one waits in the queue for the program; one that
+ * does not is `held` until there is a token, and left out if another one comes before.
  */
 #include "agent/notify.h"
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Hooks: the program that `notify:` names is run for events, one at a time, in their
- * order. It gets the event as one line of JSON on its standard input and in its
- * environment: SLUICE_ID, SLUICE_TIME, SLUICE_EVENT, SLUICE_SEVERITY, SLUICE_POOL, SLUICE_BACKEND (both empty where
- * there is none), SLUICE_TEXT, SLUICE_SUPPRESSED.
+ * Hooks: the program that `notify:` names is run for events, one at a time, in their order. It gets the event as
+ * one line of JSON on its standard input and in its environment: SLUICE_ID, SLUICE_TIME, SLUICE_EVENT,
+ * SLUICE_SEVERITY, SLUICE_POOL, SLUICE_BACKEND (both empty where there is none), SLUICE_TEXT, SLUICE_SUPPRESSED.
  *
- * It is run at most `rate` times a minute, at once for a quarter of that many. Of events beyond, the newest one is
- * told as soon as that is allowed again, so that what was told last is how things
- * are; the others are left out, and SLUICE_SUPPRESSED, "suppressed" in the JSON, tells the next run how many.
+ * It is run at most `rate` times a minute, at once for a quarter of that many. Of events beyond, the
+ * newest one is told as soon as that is allowed again, so that what was told last is how things are; the
+ * others are left out, and SLUICE_SUPPRESSED, "suppressed" in the JSON, tells the next run how many.
  */
 #ifndef SLUICE_NOTIFY_H
 #define SLUICE_NOTIFY_H

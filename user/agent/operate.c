@@ -88,8 +88,8 @@ static bool grant(struct agent *agent, const struct wish *wish, struct health_ba
 
 	switch (wish->action[0]) {
 	case 'd':
-		return health_drain(health, backend, uid, wish->reason,
-				    now + (__u64)(wish->for_ms ?: DRAIN_DEFAULT_MS), now);
+		return health_drain(health, backend, uid, wish->reason, now + (__u64)(wish->for_ms ?: DRAIN_DEFAULT_MS),
+				    now);
 	case 'm':
 		return health_maint(health, backend, uid, wish->reason, now);
 	case 'w':
@@ -99,6 +99,17 @@ static bool grant(struct agent *agent, const struct wish *wish, struct health_ba
 	}
 }
 
+static json_t *unsaved_warnings(const struct agent *agent, int err)
+{
+	json_t *warnings = json_array();
+
+	if (err)
+		json_array_append_new(warnings, json_sprintf("it could not be written to %s (%s): it is tried again, "
+							     "but lost if sluiced ends before",
+							     agent->options.state, strerror(-err)));
+	return warnings;
+}
+
 int agent_operate(struct agent *agent, const struct control_request *request, json_t **reply)
 {
 	json_error_t error;
@@ -106,7 +117,7 @@ int agent_operate(struct agent *agent, const struct control_request *request, js
 	struct health_backend *backend;
 	struct wish wish;
 	const char *wrong = body ? read_wish(body, &wish) : error.text;
-	int status = 400;
+	int status = 400, err;
 
 	if (!agent->dataplane) {
 		status = 503;
@@ -117,10 +128,11 @@ int agent_operate(struct agent *agent, const struct control_request *request, js
 		status = 404;
 	} else {
 		probing_changed(agent, grant(agent, &wish, backend, request->uid));
-		agent_save_overrides(agent);
+		err = agent_save_overrides(agent);
 		prober_hurry(agent->prober, backend);
 		agent_commit_now(agent); /* so that the reply shows it done */
-		*reply = json_pack("{so}", "backend", report_backend(&agent->report, wish.pool, wish.backend));
+		*reply = json_pack("{so so}", "backend", report_backend(&agent->report, wish.pool, wish.backend),
+				   "warnings", unsaved_warnings(agent, err));
 		status = 200;
 	}
 	json_decref(body);

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/agent.h"
 #include "lib/clock.h"
@@ -16,13 +17,37 @@
 
 #define SNAPSHOT_VERSION 1
 #define SAVE_DELAY_MS	 500
+#define SAVE_AGAIN_MS	 10000 /* after it failed */
+
+static void save_in(struct agent *agent, __u32 ms)
+{
+	const struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	evtimer_add(agent->save, &delay);
+}
+
+/* Says once that something cannot be written, and once that it can again. Returns err. */
+static int save(struct agent *agent, const char *name, enum snapshot_how how, const json_t *content, bool *unsaved)
+{
+	int err = snapshot_write(agent->options.state, name, how, content);
+
+	if (err && !*unsaved)
+		log_error("%s/%s.json: %s: it is tried again, but lost if sluiced ends before", agent->options.state,
+			  name, strerror(-err));
+	else if (!err && *unsaved)
+		log_info("%s/%s.json can be written again", agent->options.state, name);
+	*unsaved = err != 0;
+	if (err && !agent->health_due)
+		save_in(agent, SAVE_AGAIN_MS);
+	return err;
+}
 
 int agent_save_ids(struct agent *agent)
 {
 	__u32 maps = dataplane_maps_id(agent->dataplane);
 	json_t *content = json_pack("{si sI so}", "version", SNAPSHOT_VERSION, "maps", (json_int_t)maps, "ids",
 				    ids_save(agent->state.ids));
-	int err = snapshot_write(agent->options.state, "snapshot", SNAPSHOT_DURABLE, content);
+	int err = save(agent, "snapshot", SNAPSHOT_DURABLE, content, &agent->ids_unsaved);
 
 	json_decref(content);
 	if (!err) /* otherwise they differ, and the next commit tries again */
@@ -32,18 +57,19 @@ int agent_save_ids(struct agent *agent)
 
 void agent_save_health_soon(struct agent *agent)
 {
-	const struct timeval delay = {.tv_usec = SAVE_DELAY_MS * 1000};
-
-	if (!evtimer_pending(agent->save, NULL))
-		evtimer_add(agent->save, &delay);
+	if (agent->health_due || agent->health_unsaved)
+		return;
+	agent->health_due = true;
+	save_in(agent, SAVE_DELAY_MS);
 }
 
-void agent_save_health(struct agent *agent)
+int agent_save_health(struct agent *agent)
 {
 	json_t *content = health_save(agent->state.health, clock_ms());
+	int err = save(agent, "health", SNAPSHOT_SOON, content, &agent->health_unsaved);
 
-	snapshot_write(agent->options.state, "health", SNAPSHOT_SOON, content);
 	json_decref(content);
+	return err;
 }
 
 /*
@@ -61,13 +87,26 @@ static void add_former_overrides(const struct agent *agent, json_t *overrides)
 			json_array_append(overrides, one);
 }
 
-void agent_save_overrides(struct agent *agent)
+int agent_save_overrides(struct agent *agent)
 {
 	json_t *content = health_save_overrides(agent->state.health, clock_ms());
+	int err;
 
 	add_former_overrides(agent, json_object_get(content, "overrides"));
-	snapshot_write(agent->options.state, "overrides", SNAPSHOT_DURABLE, content);
+	err = save(agent, "overrides", SNAPSHOT_DURABLE, content, &agent->overrides_unsaved);
 	json_decref(content);
+	return err;
+}
+
+void agent_save_due(struct agent *agent)
+{
+	agent->health_due = false;
+	agent_save_health(agent);
+	if (agent->override_changed || agent->overrides_unsaved)
+		agent_save_overrides(agent);
+	agent->override_changed = false;
+	if (agent->ids_unsaved && agent->dataplane)
+		agent_save_ids(agent);
 }
 
 static bool restore_ids(struct agent *agent, const json_t *content)
@@ -80,7 +119,7 @@ static bool restore_ids(struct agent *agent, const json_t *content)
 	       !ids_restore(agent->state.ids, ids);
 }
 
-bool agent_restore(struct agent *agent)
+void agent_restore_ids(struct agent *agent)
 {
 	char *why;
 	json_t *content = snapshot_read(agent->options.state, "snapshot", &why);
@@ -96,7 +135,6 @@ bool agent_restore(struct agent *agent)
 	}
 	free(why);
 	json_decref(content);
-	return !lost;
 }
 
 /* A missing file is nothing lost: there was no earlier run. `what` it holds is for the event. */

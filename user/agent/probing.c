@@ -19,8 +19,14 @@
 
 #include "agent/agent.h"
 #include "lib/clock.h"
+#include "lib/log.h"
 #include "lib/memory.h"
 #include "probe_abi.h"
+
+#define REFUSED		 "this host would drop replies from the VIP (rp_filter, accept_local)"
+#define REPLY_ASK_MS	 100 /* an answer about replies is good for so long */
+#define REPLY_INTERFACES 8   /* of a pool that are asked about, at most */
+#define PATH_AGAIN_MS	 60000
 
 /* How one probe of a pool goes through a VIP. */
 struct vip {
@@ -29,6 +35,7 @@ struct vip {
 	__u16 port;	       /* host byte order; 0: none is fixed */
 	struct address source; /* that the kernel would take to reach the VIP; family 0: it has no way there */
 	bool refused;	       /* this host would not take replies from it */
+	__u64 asked;	       /* when that was asked last */
 };
 
 struct pool_vips {
@@ -135,34 +142,41 @@ static void ask_route(struct vip *vip)
 		vip->source = (struct address){0};
 }
 
-/* A backend that packets can be sent to, and so replies may come from. */
-static bool find_hop(const struct agent *agent, size_t pool, struct next_hop *hop)
-{
-	const struct config_pool *config = &agent->state.config->pools[pool];
-
-	for (size_t i = 0; i < config->backend_count; i++) {
-		network_next_hop(&agent->state.network, &config->backends[i].address, hop);
-		if (hop->ifindex && !hop->local)
-			return true;
-	}
-	return false;
-}
-
 static const struct address *probe_source(const struct vip *vip, const struct next_hop *hop)
 {
 	return hop->source.family == vip->address.family ? &hop->source : &vip->source;
 }
 
-static void ask_replies(struct agent *agent, size_t pool, struct vip *vip)
+/* Whether this host would drop replies on one of the interfaces by which the pool's backends are reached. */
+static bool refuses(const struct agent *agent, size_t pool, const struct vip *vip)
 {
+	const struct config_pool *config = &agent->state.config->pools[pool];
+	__u32 asked[REPLY_INTERFACES];
+	size_t count = 0, j;
 	struct next_hop hop;
 
-	vip->refused = agent->path && find_hop(agent, pool, &hop) &&
-		       probe_path_takes_reply(agent->path, &vip->address, probe_source(vip, &hop), hop.ifindex) == 0;
+	for (size_t i = 0; i < config->backend_count && count < REPLY_INTERFACES; i++) {
+		network_next_hop(&agent->state.network, &config->backends[i].address, &hop);
+		for (j = 0; j < count && asked[j] != hop.ifindex; j++)
+			;
+		if (j < count || !hop.ifindex || hop.local)
+			continue;
+		asked[count++] = hop.ifindex;
+		if (probe_path_takes_reply(agent->path, &vip->address, probe_source(vip, &hop), hop.ifindex) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void ask_replies(struct agent *agent, size_t pool, struct vip *vip)
+{
+	ask_route(vip);
+	vip->refused = agent->path && refuses(agent, pool, vip);
+	vip->asked = clock_ms();
 }
 
 /* The prober has its own copies of probes. */
-static const struct vip *find_vip(const struct agent *agent, size_t pool, const struct config_probe *probe)
+static struct vip *find_vip(const struct agent *agent, size_t pool, const struct config_probe *probe)
 {
 	const struct config_pool *config = &agent->state.config->pools[pool];
 	size_t i = 0;
@@ -192,7 +206,7 @@ static void ask_vip(void *argument, size_t pool, size_t backend, const struct co
 	else if (agent->path && !probe_path_carries(agent->path, (int)vip->address.family))
 		snprintf(out->why, sizeof(out->why), "the way to VIPs through lo is not whole: the log says why");
 	else if (vip->refused)
-		snprintf(out->why, sizeof(out->why), "this host would drop replies from the VIP (rp_filter, accept_local)");
+		snprintf(out->why, sizeof(out->why), REFUSED);
 	else if (probe->via == VIA_AUTO && probe->port && !vip->port)
 		snprintf(out->why, sizeof(out->why), "port %u is not one of the services'", probe->port);
 	if (*out->why)
@@ -219,7 +233,8 @@ static __u32 ask_mark(void *argument, size_t pool, size_t backend, char why[96])
 	/* while its neighbour is silent packets go nowhere, and that is what the probe is to find */
 	if (agent->plan->backends[index].encap == ENCAP_NONE &&
 	    (network_next_hop(&agent->state.network, &config->backends[backend].address, &hop) || !hop.silent)) {
-		snprintf(why, 96, "%.95s", hop.resolved ? "it cannot be reached with this pool's forward mode" : hop.why);
+		snprintf(why, 96, "%.95s",
+			 hop.resolved ? "it cannot be reached with this pool's forward mode" : hop.why);
 		return 0;
 	}
 	return PROBE_MARK | index;
@@ -234,6 +249,18 @@ static bool ask_reachable(void *argument, const struct address *address, char wh
 		return true;
 	snprintf(why, 96, "%s", hop.why);
 	return false;
+}
+
+/* Addresses, routes and sysctls decide about replies; not all that changes them is told. */
+static bool ask_heard(void *argument, size_t pool, const struct config_probe *probe, char why[96])
+{
+	struct agent *agent = argument;
+	struct vip *vip = find_vip(agent, pool, probe);
+
+	if (vip->service && clock_ms() - vip->asked >= REPLY_ASK_MS)
+		ask_replies(agent, pool, vip);
+	snprintf(why, 96, REFUSED);
+	return !vip->refused;
 }
 
 static void set_tick(struct agent *agent)
@@ -280,18 +307,17 @@ static void save_event(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	agent_save_health(agent);
-	if (agent->drain_ended)
-		agent_save_overrides(agent);
-	agent->drain_ended = false;
+	agent_save_due(agent);
 }
 
 static void health_event(void *argument, const struct event_fact *fact)
 {
 	struct agent *agent = argument;
 
-	agent->drain_ended |= fact->kind == EVENT_backend_maint && fact->uid == EVENT_NOBODY;
+	agent->override_changed |= fact->kind == EVENT_backend_maint && fact->uid == EVENT_NOBODY;
 	events_add(agent->events, fact);
+	/* a backend that min_healthy keeps has fallen without a change to the tables, and yet has to be saved */
+	event_active(agent->tick, 0, 0);
 }
 
 static void free_vips(struct agent *agent)
@@ -309,6 +335,7 @@ int probing_open(struct agent *agent)
 		.mark = ask_mark,
 		.reachable = ask_reachable,
 		.changed = ask_changed,
+		.heard = ask_heard,
 	};
 
 	agent->tick = evtimer_new(agent->base, tick_event, agent);
@@ -374,6 +401,25 @@ static bool path_wanted(const struct agent *agent)
 	return false;
 }
 
+/*
+ * Another agent may end at any moment: its place is asked for every second, and that is told once. What
+ * else fails, as loading the program, takes longer to try and hardly mends itself.
+ */
+static int open_path(struct agent *agent)
+{
+	int before = agent->path_error, err;
+
+	if (clock_ms() < agent->path_again)
+		return 0;
+	err = probe_path_open(&agent->path, dataplane_backends_fd(agent->dataplane));
+	agent->path_error = err;
+	agent->path_again = err && err != -EBUSY ? clock_ms() + PATH_AGAIN_MS : 0;
+	if (err == -EBUSY && before != -EBUSY)
+		log_warning("probes to VIPs: another sluiced in this network namespace has the way to them: until it "
+			    "ends, `via: vip` cannot probe here and `via: auto` goes to the backends' addresses");
+	return err;
+}
+
 /* Without it, probes that may go to the address do, and the others are the agent's trouble: see ask_mark(). */
 static void refresh_path(struct agent *agent)
 {
@@ -388,9 +434,12 @@ static void refresh_path(struct agent *agent)
 		agent->path = NULL;
 	}
 	if (wanted && !agent->path && !err)
-		err = probe_path_open(&agent->path, dataplane_backends_fd(agent->dataplane));
+		err = open_path(agent);
 	agent->path_maps = maps;
-	if (err)
+	if (err == -EBUSY)
+		snprintf(agent->path_why, sizeof(agent->path_why),
+			 "another sluiced in this network namespace has the way to VIPs");
+	else if (err)
 		snprintf(agent->path_why, sizeof(agent->path_why),
 			 "the way for probes through VIPs cannot be made: %s (the log says more)", strerror(-err));
 }
@@ -402,10 +451,16 @@ void probing_refresh(struct agent *agent)
 		for (size_t j = 0; j < agent->state.config->pools[i].probe_count; j++) {
 			struct vip *vip = &agent->vips[i].probes[j];
 
-			if (!vip->service)
-				continue;
-			ask_route(vip);
-			ask_replies(agent, i, vip);
+			if (vip->service)
+				ask_replies(agent, i, vip);
 		}
 	}
+}
+
+void probing_retry(struct agent *agent)
+{
+	for (size_t i = 0; i < agent->vip_count; i++)
+		for (size_t j = 0; j < agent->state.config->pools[i].probe_count; j++)
+			if (agent->vips[i].probes[j].refused)
+				ask_replies(agent, i, &agent->vips[i].probes[j]);
 }

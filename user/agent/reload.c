@@ -23,7 +23,8 @@
 #include "lib/text.h"
 #include "model/config_diff.h"
 
-#define APPLIED_BY ", applied over the control socket by "
+#define CHANGES_LOGGED 100 /* of one configuration */
+#define APPLIED_BY     ", applied over the control socket by "
 
 static void set_last_error(struct agent *agent, char *error)
 {
@@ -105,13 +106,17 @@ static int go_back(struct agent *agent, const struct former *former)
 
 static void log_changes(const json_t *changes)
 {
-	json_t *change;
-	size_t i;
+	size_t count = json_array_size(changes);
 
-	json_array_foreach(changes, i, change)
+	for (size_t i = 0; i < count && i < CHANGES_LOGGED; i++) {
+		const json_t *change = json_array_get(changes, i);
+
 		log_info("configuration: %s %s: %s", json_string_value(json_object_get(change, "change")),
 			 json_string_value(json_object_get(change, "what")),
 			 json_string_value(json_object_get(change, "detail")));
+	}
+	if (count > CHANGES_LOGGED)
+		log_info("configuration: and %zu more changes", count - CHANGES_LOGGED);
 }
 
 /* Interfaces that the new configuration does not run on as it asks. */
@@ -191,8 +196,9 @@ static int take_config(struct agent *agent, struct config *config, const char *n
 
 static void tell_applied(struct agent *agent, const char *name, const json_t *reply, uid_t uid)
 {
-	agent_event(agent, EVENT_config_applied, uid, "%s: %zu changes", name,
-		    json_array_size(json_object_get(reply, "changes")));
+	size_t count = json_array_size(json_object_get(reply, "changes"));
+
+	agent_event(agent, EVENT_config_applied, uid, "%s: %zu change%s", name, count, count == 1 ? "" : "s");
 }
 
 int agent_reload(struct agent *agent, uid_t uid, json_t **reply)
@@ -369,6 +375,7 @@ int agent_rollback(struct agent *agent, const char *why, uid_t uid, json_t **rep
 	agent->state.config_loaded = time(NULL);
 	end_waiting(agent);
 	agent_save_overrides(agent);
+	agent_save_health(agent); /* or a crash soon after would take those that are back for new ones */
 	if (err) {
 		json_decref(changes);
 		*reply = error_reply("rolled back, but the kernel was not brought to it: trying again every second");
@@ -400,7 +407,7 @@ int agent_diff(struct agent *agent, const struct control_request *request, json_
 	return 200;
 }
 
-/* The last line of what keep_applied() wrote, without its comment sign; NULL if it is not there, as in a file cut off. */
+/* The last line of what keep_applied() wrote, without its comment sign; NULL if the file was cut off before it. */
 static char *read_description(const char *path)
 {
 	char line[512] = "", last[512] = "", *end;

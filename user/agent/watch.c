@@ -14,10 +14,12 @@ static void look(struct agent *agent)
 		agent_event(agent, EVENT_dataplane_repaired, EVENT_NOBODY,
 			    "%d pins under %s were missing and were made again; traffic was not touched", repaired,
 			    agent->options.bpffs);
-	if (agent->path)
+	if (agent->path) {
 		probe_path_check(agent->path); /* logs what it finds */
-	else
+		probing_retry(agent);
+	} else {
 		probing_refresh(agent);
+	}
 	if (agent->behind)
 		agent_commit_now(agent);
 	else

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * `up`: mark what is wanted, load, record, change. The BPF programs are loaded afresh each time
- * and take the place of their predecessors, so one path serves the first start,
- * new arguments and an upgrade. Order matters: ARP settings come before the
- * VIPs that they hide, maps are filled before a program is attached.
+ * `up`: mark what is wanted, load, record, change. The BPF programs are loaded
+ * afresh each time and take the place of their predecessors, so one path serves
+ * the first start, new arguments and an upgrade. Order matters: ARP settings come
+ * before the VIPs that they hide, maps are filled before a program is attached.
  */
 #include <arpa/inet.h>
 #include <errno.h>

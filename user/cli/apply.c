@@ -66,17 +66,5 @@ enum exit_code do_confirm(const struct cli *cli)
 
 enum exit_code do_rollback(const struct cli *cli)
 {
-	struct request request = {.method = "POST", .path = "/v1/rollback", .seconds = WISH_SECONDS};
-	json_t *reply;
-	enum exit_code code = cli_ask(cli, &request, &reply);
-
-	if (code != EXIT_DONE)
-		return code;
-	if (cli->json)
-		cli_print_json(reply);
-	else
-		changes_print(reply, "rolled back: nothing changed");
-	changes_warn(reply);
-	json_decref(reply);
-	return EXIT_DONE;
+	return changes_ask(cli, "/v1/rollback", "rolled back: nothing changed");
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/changes.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/standing.h"
@@ -134,6 +135,7 @@ static enum exit_code act(const struct cli *cli, const struct action *action, co
 	} else if (!cli->json) {
 		print_backend(backend);
 	}
+	changes_warn(reply);
 	json_array_append(done, (json_t *)backend);
 	json_decref(reply);
 	return code;

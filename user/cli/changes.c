@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/client.h"
 
 static const struct kind {
 	const char *name;
@@ -46,4 +46,21 @@ void changes_warn(const json_t *reply)
 
 	json_array_foreach(warnings, i, warning)
 		fprintf(stderr, "sluice: warning: %s\n", json_string_value(warning));
+}
+
+enum exit_code changes_ask(const struct cli *cli, const char *path, const char *none)
+{
+	struct request request = {.method = "POST", .path = path, .seconds = WISH_SECONDS};
+	json_t *reply;
+	enum exit_code code = cli_ask(cli, &request, &reply);
+
+	if (code != EXIT_DONE)
+		return code;
+	if (cli->json)
+		cli_print_json(reply);
+	else
+		changes_print(reply, none);
+	changes_warn(reply);
+	json_decref(reply);
+	return EXIT_DONE;
 }

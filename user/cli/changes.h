@@ -3,12 +3,15 @@
 #ifndef SLUICE_CHANGES_H
 #define SLUICE_CHANGES_H
 
-#include <jansson.h>
+#include "cli/cli.h"
 
 /* A line for each of the reply's "changes", or `none` if there are none. */
 void changes_print(const json_t *reply, const char *none);
 
 /* The reply's "warnings", on standard error. */
 void changes_warn(const json_t *reply);
+
+/* Posts a wish without a body, and prints what it has changed. */
+enum exit_code changes_ask(const struct cli *cli, const char *path, const char *none);
 
 #endif

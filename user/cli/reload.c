@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* sluice diff and sluice reload: what a configuration changes, before and after. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "cli/changes.h"
 #include "cli/cli.h"
 #include "cli/client.h"
@@ -32,17 +29,5 @@ enum exit_code do_diff(const struct cli *cli)
 
 enum exit_code do_reload(const struct cli *cli)
 {
-	struct request request = {.method = "POST", .path = "/v1/reload", .seconds = WISH_SECONDS};
-	json_t *reply;
-	enum exit_code code = cli_ask(cli, &request, &reply);
-
-	if (code != EXIT_DONE)
-		return code;
-	if (cli->json)
-		cli_print_json(reply);
-	else
-		changes_print(reply, "reloaded: nothing changed");
-	changes_warn(reply);
-	json_decref(reply);
-	return EXIT_DONE;
+	return changes_ask(cli, "/v1/reload", "reloaded: nothing changed");
 }

@@ -21,8 +21,7 @@ char *standing_probe(const json_t *backend);
 /* "drain by root, 14 min left: kernel update"; NULL without an override. */
 char *standing_override(const json_t *backend);
 
-/* "for 12 min: connect 10.0.0.11:8080: connection refused; held down for 40 s more after 3 falls": of one that is down.
- */
+/* Of one that is down: "for 12 min: connect 10.0.0.1:80: connection refused; held down for 40 s more after 3 falls". */
 char *standing_fault(const json_t *backend);
 
 bool standing_is_down(const json_t *backend);

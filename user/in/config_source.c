@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/memory.h"
+#include "lib/text.h"
 
 #define LINE_BLOCK    4096
 #define MAX_ERRORS    10000 /* kept; the others are only counted */
@@ -18,52 +19,12 @@
 #define SHOWN_AFTER   60    /* ... and from it on */
 #define SECRET_DIGITS 24    /* so many hex digits in a row may be of hash_key: not to be shown */
 
-static size_t lead_byte_length(unsigned char lead)
-{
-	if (lead < 0x80)
-		return 1;
-	if ((lead & 0xe0) == 0xc0)
-		return 2;
-	if ((lead & 0xf0) == 0xe0)
-		return 3;
-	return (lead & 0xf8) == 0xf0 ? 4 : 0;
-}
-
-/* Length of the UTF-8 sequence at `s`, 0 if there is none. Overlong forms and surrogates are none. */
-static size_t utf8_length(const unsigned char *s, size_t left)
-{
-	static const __u32 least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t length = lead_byte_length(s[0]);
-	__u32 code = s[0] & (0xff >> length);
-
-	if (length <= 1)
-		return length;
-	if (length > left)
-		return 0;
-	for (size_t i = 1; i < length; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (s[i] & 0x3f);
-	}
-	if (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-		return 0;
-	return length;
-}
-
-/* C0, DEL and C1: terminals obey them and YAML forbids most of them. */
-static bool is_control(const unsigned char *s, size_t length)
-{
-	return length == 1 ? s[0] < 0x20 || s[0] == 0x7f : length == 2 && s[0] == 0xc2 && s[1] < 0xa0;
-}
-
 bool source_text_plain(const char *text, size_t size, size_t *bad)
 {
 	for (size_t i = 0, length; i < size; i += length) {
-		const unsigned char *s = (const unsigned char *)text + i;
-
-		length = utf8_length(s, size - i);
+		length = text_utf8_length(text + i, size - i);
 		*bad = i;
-		if (!length || is_control(s, length))
+		if (!length || text_is_control(text + i, length))
 			return false;
 	}
 	return true;
@@ -76,7 +37,7 @@ static void repair_utf8(char *text)
 	char *out = text;
 
 	for (size_t length; left; left -= length, text += length) {
-		length = utf8_length((const unsigned char *)text, left);
+		length = text_utf8_length(text, left);
 		memmove(out, text, length);
 		out += length;
 		if (!length)
@@ -219,15 +180,15 @@ static void index_lines(struct source *source)
 static int check_bytes(struct source *source)
 {
 	for (size_t i = 0, length; i < source->size; i += length) {
-		const unsigned char *s = (const unsigned char *)source->text + i;
+		const char *s = source->text + i;
 
-		length = utf8_length(s, source->size - i);
+		length = text_utf8_length(s, source->size - i);
 		if (!length) {
-			source_error(source, i, "the file is not UTF-8: byte 0x%02x", s[0]);
+			source_error(source, i, "the file is not UTF-8: byte 0x%02x", (unsigned char)s[0]);
 			return -EINVAL;
 		}
-		if (is_control(s, length) && s[0] != '\n' && s[0] != '\t') {
-			source_error(source, i, "control character 0x%02x", s[length - 1]);
+		if (text_is_control(s, length) && s[0] != '\n' && s[0] != '\t') {
+			source_error(source, i, "control character 0x%02x", (unsigned char)s[length - 1]);
 			return -EINVAL;
 		}
 	}
@@ -317,9 +278,9 @@ static void advance(struct cursor *cursor, const struct source *source, size_t o
 
 static size_t put_character(FILE *out, const char *s, size_t left)
 {
-	size_t length = utf8_length((const unsigned char *)s, left);
+	size_t length = text_utf8_length(s, left);
 
-	if (!length || (is_control((const unsigned char *)s, length) && *s != '\t'))
+	if (!length || (text_is_control(s, length) && *s != '\t'))
 		putc('?', out);
 	else
 		fwrite(s, 1, length, out);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Programs that are run on the side: in a process group of their own, with a
- * timeout after which the whole group is killed, as an unprivileged user, and only so many at once;
- * the rest waits in turn. Nothing here blocks the loop.
+ * timeout after which the whole group is killed, as an unprivileged user, and
+ * only so many at once; the rest waits in turn. Nothing here blocks the loop.
  *
  * A program gets no way to more rights than it is started with (no setuid, no file capabilities) and is killed
  * if this process dies. When it ends, what is left of its group is killed, too. What a program starts in a session of

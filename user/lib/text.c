@@ -2,7 +2,6 @@
 #include "lib/text.h"
 
 #include <linux/types.h>
-#include <stdbool.h>
 #include <string.h>
 
 static size_t lead_byte_length(unsigned char lead)
@@ -38,9 +37,10 @@ size_t text_utf8_length(const char *text, size_t left)
 	return length;
 }
 
-/* C0, DEL and C1: terminals obey them. */
-static bool is_control(const unsigned char *s, size_t length)
+bool text_is_control(const char *text, size_t length)
 {
+	const unsigned char *s = (const unsigned char *)text;
+
 	return length == 1 ? s[0] < 0x20 || s[0] == 0x7f : length == 2 && s[0] == 0xc2 && s[1] < 0xa0;
 }
 
@@ -50,7 +50,7 @@ size_t text_clean(char *to, size_t room, const char *from, size_t length)
 
 	for (size_t i = 0, step; i < length; i += step) {
 		size_t good = text_utf8_length(from + i, length - i);
-		bool replaced = !good || is_control((const unsigned char *)from + i, good);
+		bool replaced = !good || text_is_control(from + i, good);
 
 		step = good ? good : 1;
 		if (used + (replaced ? 1 : step) >= room)

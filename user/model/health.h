@@ -26,17 +26,16 @@
  * forgives all. More falls than lead to hold_max are not remembered: a bad night is not
  * paid for during a week.
  *
- * min_healthy, in percent (rounded up) or backends: while fewer than that are up, those
- * that fell last are kept in the table although they are down, as many as are missing; first
- * those whose probes pass again and that are only held down. When one recovers, the one
- * that fell first among the kept leaves. Percent are of the backends that have a
- * verdict, whose weight is not 0 and which no operator has taken out. What has not been up since it
- * was configured is never kept.
+ * min_healthy, in percent (rounded up) or backends: while fewer than that are up, those that fell
+ * last are kept in the table although they are down, as many as are missing; first those whose
+ * probes pass again and that are only held down. When one recovers, the one that fell first among
+ * the kept leaves. Percent are of the backends that have a verdict, whose weight is not 0 and
+ * which no operator has taken out. What has not been up since it was configured is never kept.
  *
- * Ramp: a backend that comes up after it was down, and one that `ready` brings back from maint, gets
- * its weight in ten steps; a new pool's first verdicts do not count as coming up. All
- * backends of a pool that come up together do it alike, so that the first one does
- * not get everything. While failed backends are kept, nothing ramps: who is healthy is needed.
+ * Ramp: a backend that comes up after it was down, and one that `ready` brings back from
+ * maint, gets its weight in ten steps; a new pool's first verdicts do not count as coming up.
+ * All backends of a pool that come up together do it alike, so that the first one does not
+ * get everything. While failed backends are kept, nothing ramps: who is healthy is needed.
  *
  * A pool is degraded while fewer than min_healthy are up, empty while none has a weight.
  * Neither is said of a new pool as long as verdicts that could mend it are outstanding.
@@ -199,11 +198,11 @@ struct health *health_new(health_event_fn event, void *argument, time_t (*clock)
 void health_free(struct health *health);
 
 /*
- * Takes the configuration: what it had before keeps its state, also where only the
- * probes changed (those that are equal keep their runs); a backend whose address
- * changed is a new one, under the override that it had. `running`: packets are being forwarded by tables
- * of an earlier run; then new backends that would wait for a verdict (START_PROBE) count
- * as up, and their first failure is enough for DOWN. The config may be freed afterwards.
+ * Takes the configuration: what it had before keeps its state, also where only the probes
+ * changed (those that are equal keep their runs); a backend whose address changed is a new
+ * one, under the override that it had. `running`: packets are being forwarded by tables of
+ * an earlier run; then new backends that would wait for a verdict (START_PROBE) count as
+ * up, and their first failure is enough for DOWN. The config may be freed afterwards.
  */
 void health_configure(struct health *health, const struct config *config, bool running, __u64 now);
 
@@ -221,8 +220,7 @@ struct health_backend *health_find(const struct health *health, const char *pool
 bool health_report(struct health *health, struct health_backend *backend, size_t probe, enum finding finding,
 		   const char *text, __u64 now);
 
-/* Whether a verdict is pending: findings against the verdict have begun, or there is none yet. Then fast_interval
- * counts. */
+/* Whether a verdict is pending, so that fast_interval counts: there is none yet, or findings against it have begun. */
 bool health_pending(const struct health_backend *backend, size_t probe);
 
 /* An operator's wish. `until` 0: for ever. `reason` may be NULL. */
@@ -272,12 +270,12 @@ size_t health_effective_pool(const struct health *health, size_t pool);
  *
  *   {"overrides": [{"pool", "backend", "state", "weight", "uid", "when", "left_ms", "reason"}, ...]}
  *
- * Restoring is for backends that the last health_configure() brought, before any finding. Those that the document
- * has as up are up, with the verdict UP; those that it has as down need `rise` passes, or, if their
- * probes passed and they were only held down, the end of that. A document that is whole also ends what `running`
- * assumed of backends that it does not name. What does not fit (wrong types, numbers out of range,
- * unknown names, another address) is left out and counted in the result (0: all was understood).
- * Nothing is told of it: the operator knew it before the restart.
+ * Restoring is for backends that the last health_configure() brought, before any finding. Those that
+ * the document has as up are up, with the verdict UP; those that it has as down need `rise` passes,
+ * or, if their probes passed and they were only held down, the end of that. A document that is whole
+ * also ends what `running` assumed of backends that it does not name. What does not fit (wrong
+ * types, numbers out of range, unknown names, another address) is left out and counted in the result
+ * (0: all was understood). Nothing is told of it: the operator knew it before the restart.
  */
 json_t *health_save(const struct health *health, __u64 now);
 size_t health_restore(struct health *health, const json_t *saved, __u64 now);

@@ -50,8 +50,7 @@ static bool count_finding(struct health_backend *backend, size_t i, enum finding
 	return true;
 }
 
-/* "http: connect 10.0.0.11:8080: connection refused after 0.3 ms (3 in a row)"; the type only where there are several.
- */
+/* "http: connect 10.0.0.11:80: connection refused after 0.3 ms (3 in a row)"; the type only where there are several. */
 static void describe(const struct health_backend *backend, size_t i, char out[HEALTH_TEXT])
 {
 	const struct health_probe *probe = &backend->probes[i];

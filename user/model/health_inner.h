@@ -75,8 +75,7 @@ __u64 health_hold_forgives(const struct health_backend *backend);
 /* health_backend.c: whether an operator has taken it out. */
 bool health_backend_is_out(const struct health_backend *backend);
 
-/* Follows verdict, hold-down and override: state and role, but neither the pool nor the weight. `was`: the former
- * verdict. */
+/* Follows verdict (`was`: the former one), hold-down and override: state and role, but neither pool nor weight. */
 void health_backend_assess(struct health *health, struct health_backend *backend, enum verdict was, __u64 now);
 
 /* Gives it the weight that it should have now. */

@@ -31,10 +31,11 @@ __u32 maglev_nearest_prime(__u32 n);
  * less than one slot may get none, so `size` should be some 100 for each backend.
  * `key` seeds the permutations. 0; -EINVAL if size is not a prime from
  * MAGLEV_MIN_SIZE to MAGLEV_MAX_SIZE, a weight is above 65535 or two names are
- * the same; -ENOMEM. After an error the table is untouched.
+ * the same: then the table is untouched.
  */
 int maglev_build(__u16 *table, __u32 size, const struct maglev_backend *backends, size_t count, const __u8 key[16]);
 
+/* The arguments of one maglev_build, and what it returned. Jobs must not share a table; they may share backends. */
 struct maglev_job {
 	__u16 *table;
 	__u32 size;
@@ -43,6 +44,13 @@ struct maglev_job {
 	int result;
 };
 
+/*
+ * Builds all of them with one key, on as many threads as there are jobs and CPUs
+ * that this process may use, the caller among them; alone if no thread can be had.
+ * Returns when all are done. To the rest of the program this is still one thread:
+ * the others run nothing but maglev_build, which only reads its arguments and
+ * writes its table, they take no signals, and they have ended on return.
+ */
 void maglev_build_all(struct maglev_job *jobs, size_t count, const __u8 key[16]);
 
 #endif

@@ -258,6 +258,8 @@ void plan_make(struct plan *plan, const struct state *state, enum plan_scope sco
 		memset(&plan->settings, 0, sizeof(plan->settings));
 		flow_key_expand(&plan->settings.key, state->config->hash_key);
 		plan->slots_used = ids_slots_used(state->ids);
+		free(plan->effective); /* of as many pools as there were: not to be compared with */
+		plan->effective = NULL;
 		find_tables(plan, state);
 		plan_backends(plan, state);
 	}

@@ -22,14 +22,15 @@ struct change_times {
 
 struct state {
 	struct config *config; /* the running one; not NULL once started */
-	time_t config_loaded;  /* wall clock, for show */
+	time_t config_loaded;  /* wall clock, for show, as in `started` */
 	time_t started;
+	__u64 begun; /* when it was started in monotonic ms: the time of day may step */
 	struct ids *ids;
 	struct network network;
 	struct health *health; /* not NULL */
-	char *last_error; /* of the last reload that failed, or NULL */
-	char *applied;	  /* how the running configuration came over the control socket; NULL: it is the file's */
-	__u64 confirm_by; /* monotonic ms until when it has to be confirmed, 0: it has not to be */
+	char *last_error;      /* of the last reload that failed, or NULL */
+	char *applied;	       /* how the running configuration came over the control socket; NULL: it is the file's */
+	__u64 confirm_by;      /* monotonic ms until when it has to be confirmed, 0: it has not to be */
 	struct change_times change;
 };
 

@@ -25,6 +25,8 @@
 /* Calls of dataplane_repair() that pass before one that failed is tried again. */
 #define REPAIR_PAUSE 60
 
+#define VERIFIER_LINES 30
+
 struct dataplane {
 	char folder[PIN_PATH_MAX];
 	int lock;
@@ -36,10 +38,28 @@ struct dataplane {
 	unsigned int unpinned; /* calls of dataplane_repair() since it failed and said so, 0: it did not */
 };
 
+/* Of what the verifier says of a program, often tens of thousands of lines, the last ones tell why it refuses it. */
+static const char *shorten(const char *text)
+{
+	const char *from = text + strlen(text);
+	int lines = 0;
+
+	if (!strstr(text, "-- BEGIN PROG LOAD LOG --"))
+		return text;
+	while (from > text && (from[-1] != '\n' || lines++ < VERIFIER_LINES))
+		from--;
+	return from;
+}
+
 static int print_warnings(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	/* at this level comes what the verifier says of a program that it refuses, whole */
-	return level == LIBBPF_WARN ? vfprintf(stderr, format, arguments) : 0;
+	char *text;
+
+	if (level != LIBBPF_WARN || vasprintf(&text, format, arguments) < 0)
+		return 0;
+	fputs(shorten(text), stderr);
+	free(text);
+	return 0;
 }
 
 static int print_none(enum libxdp_print_level level, const char *format, va_list arguments)

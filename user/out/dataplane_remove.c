@@ -7,6 +7,7 @@
 #include "out/attach.h"
 #include "out/dataplane.h"
 #include "out/pins.h"
+#include "out/probe_path.h"
 
 /* Removes the program's pin, the maps' and the folders, where nobody else put anything into them. */
 static void remove_pins(const char *folder)
@@ -32,7 +33,7 @@ int dataplane_remove(const char *folder)
 {
 	struct attachments attachments;
 	char path[PIN_PATH_MAX];
-	int err = pins_path(path, folder, NULL, PINS_MAPS), lock;
+	int err = pins_path(path, folder, NULL, PINS_MAPS), lock, path_err;
 
 	if (err)
 		return err;
@@ -45,5 +46,7 @@ int dataplane_remove(const char *folder)
 	err = attachments_remove(&attachments);
 	remove_pins(folder);
 	close(lock);
-	return err;
+	path_err = probe_path_remove();
+	/* busy: it is another agent's, which has probes under way */
+	return err ?: path_err == -EBUSY ? 0 : path_err;
 }

@@ -14,11 +14,9 @@
 #include "out/events_file.h"
 
 #define WRITE_DELAY_MS 200
-#define RETRY_DELAY_MS                                                                                                 \
-	30000	       /* after a write has failed: each try may fill what room the disk has left, for a moment        \
-			*/
-#define LOGGED_MAX 100 /* a second */
-#define ID_MAX	   (1LL << 53) /* beyond that JSON readers go wrong; no line of ours has it */
+#define RETRY_DELAY_MS 30000	   /* after a failure: each try may fill what room the disk has left, for a moment */
+#define LOGGED_MAX     100	   /* a second */
+#define ID_MAX	       (1LL << 53) /* beyond that JSON readers go wrong; no line of ours has it */
 
 const char *const event_names[] = {
 #define EVENT_NAME(name, severity, hook, help) #name,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The last 10,000 events, numbered on without end over restarts, in memory and in
- * the state folder's events.jsonl (one JSON object a line; rewritten when it has
- * grown to twice that). Written a while after they happen, in one go; a disk that is full loses them
- * only there, and is said once. Their order is that of their numbers: the time of day may step back.
+ * The last 10,000 events, numbered on without end over restarts, in memory and in the state
+ * folder's events.jsonl (one JSON object a line; rewritten when it has grown to twice that).
+ * Written a while after they happen, in one go; a disk that is full loses them only there,
+ * and is said once. Their order is that of their numbers: the time of day may step back.
  */
 #ifndef SLUICE_EVENTS_H
 #define SLUICE_EVENTS_H

@@ -186,9 +186,8 @@ int probe_path_open(struct probe_path **out, int backends_fd)
 	path->lock = take_lock();
 	if (path->lock < 0) {
 		err = path->lock;
-		log_error("probes to VIPs: %s",
-			  err == -EBUSY ? "another sluiced in this network namespace has them; use `via: address` here"
-					: strerror(-err));
+		if (err != -EBUSY)
+			log_error("probes to VIPs: %s", strerror(-err));
 		free(path);
 		return err;
 	}

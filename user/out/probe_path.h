@@ -25,10 +25,10 @@ struct probe_path;
 /*
  * Loads the program over the map, makes filter, rules and route, and replaces what
  * an earlier run left. 0; -EBUSY if another process has the path in this network
- * namespace, whose backends have other indices; or another negative errno, if the
- * program cannot be loaded. What may pass (lo is down, somebody's filter is in the
- * place) is no error here: probe_path_carries tells, and checks go on trying. The
- * reason is in the log in each case.
+ * namespace, whose backends have other indices, which is the caller's to say; or another
+ * negative errno with the reason in the log, if the program cannot be loaded. What may pass
+ * (lo is down, somebody's filter is in the place) is no error here, but logged:
+ * probe_path_carries tells, and checks go on trying.
  */
 int probe_path_open(struct probe_path **out, int backends_fd);
 

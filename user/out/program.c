@@ -98,8 +98,9 @@ int program_load(struct program *program, struct maps *maps, const struct settin
 		return -EINVAL;
 	err = sluice_bpf__load(skeleton);
 	if (err)
-		log_error("loading the XDP program: %s%s", strerror(-err),
-			  err == -EPERM ? ": sluiced needs root (CAP_BPF and CAP_NET_ADMIN)" : "");
+		log_error("loading the XDP program: %s: %s", strerror(-err),
+			  err == -EPERM ? "sluiced needs root (CAP_BPF and CAP_NET_ADMIN)"
+					: "the kernel refuses it, its words are above; what forwards now goes on");
 	else
 		err = take_over(program, maps, skeleton);
 	sluice_bpf__destroy(skeleton);

@@ -105,7 +105,7 @@ json_t *report_status(const struct report *report)
 		report_add_counters(&reasons[REASON_forwarded], &reasons[REASON_redirected]);
 	set(status, "version", json_string(SLUICE_VERSION));
 	set(status, "pid", json_integer(getpid()));
-	set(status, "uptime_s", json_integer(time(NULL) - state->started));
+	set(status, "uptime_s", count_json((clock_ms() - state->begun) / 1000));
 	set(status, "config", config_json(state));
 	set(status, "interfaces", report->dataplane ? dataplane_interfaces_json(report->dataplane) : json_array());
 	set_totals(status, report);

@@ -87,8 +87,7 @@ static int telling(const struct health_probe *probe)
 	return 1;
 }
 
-/* What a failing probe says; else, of one that is down or has not been probed in this run, why; else what was said
- * last. */
+/* What a failing probe says; else, of one that is down or not probed yet in this run, why; else what was said last. */
 static const char *telling_text(const struct health_backend *backend)
 {
 	const struct health_probe *best = NULL;

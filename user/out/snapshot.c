@@ -80,8 +80,6 @@ int snapshot_write(const char *folder, const char *name, enum snapshot_how how, 
 	char *text = json_dumps(content, durable ? JSON_COMPACT | JSON_SORT_KEYS : JSON_COMPACT);
 	int err = text ? file_replace(path, text, strlen(text), durable ? 0 : FILE_QUICK) : -ENOMEM;
 
-	if (err && durable)
-		log_error("%s: %s", path, strerror(-err));
 	free(text);
 	free(path);
 	return err;

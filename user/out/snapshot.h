@@ -17,8 +17,8 @@ enum snapshot_how {
 int snapshot_folder(const char *folder);
 
 /*
- * Replaces the snapshot whole: a crash leaves the old one or the new one. Negative errno, with the reason
- * in the log if it was to be durable: it is the caller's to say once what fails often.
+ * Replaces the snapshot whole: a crash leaves the old one or the new one. Negative errno: it is the caller's to say
+ * once what fails often.
  */
 int snapshot_write(const char *folder, const char *name, enum snapshot_how how, const json_t *content);
 

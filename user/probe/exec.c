@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * exec: runs a program that says by its exit status how the backend is: 0 is the pass, everything
- * else the failure, and so is taking too long. That it could not be run is this
- * host's trouble. The first line that it prints goes into the text.
+ * exec: runs a program that says by its exit status how the backend is: 0 is the
+ * pass, everything else the failure, and so is taking too long. That it could not
+ * be run is this host's trouble. The first line that it prints goes into the text.
  */
 #include <stdio.h>
 #include <stdlib.h>

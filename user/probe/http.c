@@ -120,7 +120,9 @@ static size_t take_body(char *data, size_t one, size_t length, void *argument)
 static void judge_body(struct http_probe *run)
 {
 	const struct config_probe *probe = run->socket.job->probe;
-	const char *whole = run->body.length < HTTP_BODY_MAX ? "its body" : "the first 64 KiB of its body";
+	const char *whole = run->body.length == HTTP_BODY_MAX	 ? "the first 64 KiB of its body"
+			    : run->body.length == HTTP_REGEX_MAX ? "the first 4 KiB of its body"
+								 : "its body";
 	char text[PROBE_BYTES_TEXT];
 
 	if (!http_body_wanted(probe) || http_body_good(&run->body, probe))
@@ -170,8 +172,13 @@ void http_finished(struct http_probe *run, CURLcode result)
 {
 	if (run->overlong)
 		end(run, FINDING_FAILED, "more than %d bytes of headers", HTTP_HEADERS_MAX);
+	else if (!run->status && result == CURLE_OK)
+		end(run, FINDING_FAILED, "closed in the middle of the headers");
 	else if (run->enough || result == CURLE_OK)
 		judge(run);
+	else if (strstr(run->error, "SSL_ERROR_SYSCALL")) /* libcurl's words are that constant and a wrong port */
+		end(run, FINDING_FAILED, "connection closed or reset%s",
+		    result == CURLE_SSL_CONNECT_ERROR ? " in the TLS handshake" : "");
 	else
 		end(run, blame(result), "%s", run->error[0] ? run->error : curl_easy_strerror(result));
 }

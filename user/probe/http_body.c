@@ -14,6 +14,12 @@ bool http_body_wanted(const struct config_probe *probe)
 	return probe->expect.length || probe->expect_regex;
 }
 
+/* How much of the body matters. */
+static size_t body_max(const struct config_probe *probe)
+{
+	return probe->expect.length ? HTTP_BODY_MAX : HTTP_REGEX_MAX;
+}
+
 /* Only what is new, and as much before it as the text may begin in. */
 static void search(struct http_body *body, const struct config_bytes *text)
 {
@@ -25,10 +31,12 @@ static void search(struct http_body *body, const struct config_bytes *text)
 
 bool http_body_take(struct http_body *body, const struct config_probe *probe, const char *data, size_t length)
 {
-	if (length > HTTP_BODY_MAX - body->length)
-		length = HTTP_BODY_MAX - body->length;
+	size_t most = body_max(probe);
+
+	if (length > most - body->length)
+		length = most - body->length;
 	if (!length)
-		return body->length == HTTP_BODY_MAX;
+		return body->length == most;
 	if (body->length + length + 1 > body->room) {
 		body->room = body->room ? body->room : ROOM_FIRST;
 		while (body->length + length + 1 > body->room)
@@ -39,13 +47,14 @@ bool http_body_take(struct http_body *body, const struct config_probe *probe, co
 	body->length += length;
 	body->data[body->length] = '\0';
 	search(body, &probe->expect);
-	return body->length == HTTP_BODY_MAX || (body->found && !probe->expect_regex);
+	return body->length == most || (body->found && !probe->expect_regex);
 }
 
 /*
  * The C library tries an expression at each byte anew, and each time up to the end: `a.*b` would take seconds
- * for 64 KiB without a `b`. Held to the beginning, with anything before it, it is one pass
- * (user/in/config_probe_http.c refuses expressions that are slow in themselves).
+ * for 64 KiB without a `b`. Held to the beginning, with anything before it, it is one pass. What an
+ * expression costs for each byte still depends on the body, which may be hostile, so only a little of it is
+ * taken (and user/in/config_probe_http.c refuses expressions that are slow in themselves).
  */
 static bool matches(const char *text, const char *expression)
 {

@@ -8,7 +8,9 @@
 
 #include "model/config.h"
 
-#define HTTP_BODY_MAX 65536 /* bytes that are looked at; nobody waits for more */
+/* Bytes that are looked at; nobody waits for more. An expression may be slow, so it gets less. */
+#define HTTP_BODY_MAX  65536
+#define HTTP_REGEX_MAX 4096
 
 struct http_body {
 	char *data; /* NULL while it is empty */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The request as libcurl wants it. It gets the connected socket and never resolves a name: the URL has
- * the name that TLS asks for and verifies, and CURLOPT_CONNECT_TO the address. Nothing
- * outside of the configuration may change what is probed: no proxy, netrc, cookie, redirect, connection or
- * session of an earlier probe.
+ * The request as libcurl wants it. It gets the connected socket and never resolves a
+ * name: the URL has the name that TLS asks for and verifies, and CURLOPT_CONNECT_TO
+ * the address. Nothing outside of the configuration may change what is probed: no
+ * proxy, netrc, cookie, redirect, connection or session of an earlier probe.
  */
 #include <stdio.h>
 #include <stdlib.h>

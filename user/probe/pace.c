@@ -96,8 +96,7 @@ void pace_want(struct pace *pace, struct pace_entry *entry)
 		return;
 	entry->waiting = true;
 	DL_APPEND(pace->queue, entry);
-	/* at the end of this turn, after all that are due in it have come here; a drain that goes on by turns is left
-	 */
+	/* at the end of this turn, after all that are due in it; a drain that goes on by turns is left alone */
 	if (!pace->waiting++ && pace->under_way < pace->limit && !event_pending(&pace->drain, EV_TIMEOUT, NULL))
 		event_active(&pace->drain, EV_TIMEOUT, 0);
 }

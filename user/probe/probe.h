@@ -78,10 +78,10 @@ char *probe_target(const struct probe_job *job, char text[static PROBE_TARGET]);
 char *probe_elapsed(const struct probe_job *job, char text[static PROBE_ELAPSED]);
 
 /*
- * For a probe whose time is over, after a last look for an answer: FINDING_FAILED and
- * "ACTION TARGET: WHAT within 200 ms" ("connect 10.0.0.11:80: no answer within 200 ms"). But where this process did
- * not get to look in time (it was stopped, or the loop had been busy), nothing is known
- * of the backend: FINDING_TROUBLE and "ACTION TARGET: this process was held up for 830 ms".
+ * For a probe whose time is over, after a last look for an answer: FINDING_FAILED and "ACTION
+ * TARGET: WHAT within 200 ms" ("connect 10.0.0.11:80: no answer within 200 ms"). But where this
+ * process did not get to look in time (it was stopped, or the loop had been busy), nothing is
+ * known of the backend: FINDING_TROUBLE and "ACTION TARGET: this process was held up for 830 ms".
  */
 enum finding probe_timed_out(const struct probe_job *job, const char *action, const char *what, char text[HEALTH_TEXT]);
 

@@ -21,7 +21,10 @@ struct prober_vip {
 	char why[96];		/* if there is none: for the operator */
 };
 
-/* What the prober asks the agent. Pool and backend are indices in the configuration last taken. */
+/*
+ * What the prober asks the agent. Pool and backend are indices in the configuration last taken. Whether there is
+ * a way is asked before a probe begins and, as it may have been lost meanwhile, before a failure counts.
+ */
 struct prober_ask {
 	void *argument;
 	void (*vip)(void *argument, size_t pool, size_t backend, const struct config_probe *probe,
@@ -35,6 +38,12 @@ struct prober_ask {
 
 	/* The health changed such that the tables have to be planned anew. */
 	void (*changed)(void *argument);
+
+	/*
+	 * Asked before a failure through the VIP counts: false with the reason in `why` if this host would not
+	 * have taken a reply, so that the failure says nothing of the backend. NULL: it always would.
+	 */
+	bool (*heard)(void *argument, size_t pool, const struct config_probe *probe, char why[96]);
 };
 
 struct prober;

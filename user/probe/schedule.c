@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "probe/schedule.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/clock.h"
@@ -57,12 +58,32 @@ static void report(struct schedule *schedule, enum finding finding, const char *
 	plan_next(schedule);
 }
 
+/* Whether this host has lost its way to the backend meanwhile, or would not have taken a reply. */
+static bool was_deaf(const struct schedule *schedule, char why[96])
+{
+	const struct prober_ask *ask = &schedule->world->ask;
+	const struct target *target = schedule->target;
+
+	if (!target->health)
+		return false;
+	if (schedule->aim.via == VIA_ADDRESS)
+		return !ask->reachable(ask->argument, &schedule->aim.address, why);
+	return !ask->mark(ask->argument, target->pool, target->backend, why) ||
+	       (ask->heard && !ask->heard(ask->argument, target->pool, schedule->probe, why));
+}
+
 static void done(void *argument, enum finding finding, const char *text)
 {
 	struct schedule *schedule = argument;
+	char why[96], trouble[HEALTH_TEXT];
 
 	schedule->run = NULL;
 	pace_ended(&schedule->world->pace);
+	if (finding == FINDING_FAILED && was_deaf(schedule, why)) {
+		finding = FINDING_TROUBLE;
+		snprintf(trouble, sizeof(trouble), "%.100s: %s", text, why);
+		text = trouble;
+	}
 	report(schedule, finding, text);
 }
 
