@@ -203,6 +203,8 @@ static void ask_vip(void *argument, size_t pool, size_t backend, const struct co
 	out->port = vip->port;
 	if (hop.local)
 		snprintf(out->why, sizeof(out->why), "the backend is this host itself");
+	else if (!agent->path && *agent->path_why)
+		snprintf(out->why, sizeof(out->why), "%.95s", agent->path_why);
 	else if (agent->path && !probe_path_carries(agent->path, (int)vip->address.family))
 		snprintf(out->why, sizeof(out->why), "the way to VIPs through lo is not whole: the log says why");
 	else if (vip->refused)
@@ -230,9 +232,13 @@ static __u32 ask_mark(void *argument, size_t pool, size_t backend, char why[96])
 		snprintf(why, 96, "%.95s", agent->path_why);
 		return 0;
 	}
-	/* while its neighbour is silent packets go nowhere, and that is what the probe is to find */
+	/*
+	 * While its neighbour is silent packets go nowhere, and that is what the probe is to find. A header that the
+	 * next commit makes is as good as there: the address might answer where the VIP does not.
+	 */
 	if (agent->plan->backends[index].encap == ENCAP_NONE &&
-	    (network_next_hop(&agent->state.network, &config->backends[backend].address, &hop) || !hop.silent)) {
+	    (network_next_hop(&agent->state.network, &config->backends[backend].address, &hop) ? !agent->dirty
+											       : !hop.silent)) {
 		snprintf(why, 96, "%.95s",
 			 hop.resolved ? "it cannot be reached with this pool's forward mode" : hop.why);
 		return 0;
