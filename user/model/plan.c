@@ -104,8 +104,10 @@ static bool plan_table(struct plan *plan, const struct state *state, size_t pool
 		free(members);
 		return false;
 	}
-	free(table->owner);
-	table->owner = memory_new(config->table_size, sizeof(*table->owner));
+	if (table->size != config->table_size) { /* fresh memory would cost page faults */
+		free(table->owner);
+		table->owner = memory_new(config->table_size, sizeof(*table->owner));
+	}
 	table->size = config->table_size;
 	table->inputs = inputs;
 	table->generation = ++plan->generation;
