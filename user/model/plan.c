@@ -10,7 +10,6 @@
 #include "lib/siphash.h"
 #include "model/flow_key.h"
 #include "model/header.h"
-#include "model/maglev.h"
 
 struct plan *plan_new(void)
 {
@@ -23,6 +22,7 @@ struct plan *plan_new(void)
 static void table_free(struct plan *plan, struct table *table)
 {
 	HASH_DEL(plan->cache, table);
+	free(table->members);
 	free(table->owner);
 	free(table);
 }
@@ -42,40 +42,25 @@ void plan_free(struct plan *plan)
 	free(plan);
 }
 
-/* A table to be built, and what from. */
-struct build {
-	struct table *table;
-	struct maglev_backend *members;
-	size_t count;
-};
-
-/* The pool's backends as Maglev wants them; to be freed. */
-static struct maglev_backend *pool_members(const struct state *state, size_t pool)
+/* Takes the pool's backends as Maglev wants them, but for their weights. */
+static void table_name(struct table *table, const struct state *state, const struct config_pool *pool)
 {
-	const struct config_pool *config = &state->config->pools[pool];
-	const struct health_pool *health = health_pool(state->health, pool);
-	struct maglev_backend *members = memory_new(config->backend_count, sizeof(*members));
+	const __u8 *key = state->config->hash_key;
 
-	for (size_t i = 0; i < config->backend_count; i++) {
-		members[i].name = config->backends[i].name;
-		members[i].weight = health_weight(health->backends[i]);
-		members[i].owner = ids_backend(state->ids, config->name, config->backends[i].name);
-	}
-	return members;
-}
-
-/* Changes whenever anything that the table is built from does. */
-static __u64 table_inputs(const __u8 key[16], const struct config_pool *pool, const struct maglev_backend *members)
-{
-	__u64 sum = siphash(key, &pool->table_size, sizeof(pool->table_size));
-
+	free(table->members);
+	table->members = memory_new(pool->backend_count, sizeof(*table->members));
+	table->member_count = pool->backend_count;
+	table->first = ids_pool_first(state->ids, pool->name);
+	table->names = siphash(key, &pool->table_size, sizeof(pool->table_size));
 	for (size_t i = 0; i < pool->backend_count; i++) {
-		__u64 one[3] = {sum, siphash(key, members[i].name, strlen(members[i].name)),
-				(__u64)members[i].weight << 16 | members[i].owner};
+		const char *name = pool->backends[i].name;
+		__u16 owner = ids_backend(state->ids, pool->name, name);
+		const __u64 one[3] = {table->names, siphash(key, name, strlen(name)), owner};
 
-		sum = siphash(key, one, sizeof(one));
+		table->members[i].name = name;
+		table->members[i].owner = owner;
+		table->names = siphash(key, one, sizeof(one));
 	}
-	return sum;
 }
 
 static struct table *table_find(struct plan *plan, const char *pool)
@@ -91,47 +76,47 @@ static struct table *table_find(struct plan *plan, const char *pool)
 	return table;
 }
 
-/* Whether the pool's table has to be built; then *build says what from. */
-static bool plan_table(struct plan *plan, const struct state *state, size_t pool, struct build *build)
+/* Whether the table has to be built: something that it is built from changed since it was. */
+static bool table_differs(struct table *table, const struct config_pool *pool, const struct health_pool *health,
+			  const __u8 key[16])
 {
-	const struct config_pool *config = &state->config->pools[pool];
-	struct table *table = plan->tables[pool];
-	struct maglev_backend *members = pool_members(state, pool);
-	__u64 inputs = table_inputs(state->config->hash_key, config, members);
+	__u64 inputs = table->names;
+	bool differs;
 
-	table->health = health_pool(state->health, pool)->generation;
-	if (table->owner && table->inputs == inputs) {
-		free(members);
-		return false;
+	for (size_t i = 0; i < table->member_count; i++) {
+		const __u64 one[2] = {inputs, health_weight(health->backends[i])};
+
+		table->members[i].weight = (__u32)one[1];
+		inputs = siphash(key, one, sizeof(one));
 	}
-	if (table->size != config->table_size) { /* fresh memory would cost page faults */
-		free(table->owner);
-		table->owner = memory_new(config->table_size, sizeof(*table->owner));
-	}
-	table->size = config->table_size;
+	table->health = health->generation;
+	differs = !table->owner || table->inputs != inputs;
 	table->inputs = inputs;
-	table->generation = ++plan->generation;
-	*build = (struct build){.table = table, .members = members, .count = config->backend_count};
-	return true;
+	if (differs && table->size != pool->table_size) { /* fresh memory would cost page faults */
+		free(table->owner);
+		table->owner = memory_new(pool->table_size, sizeof(*table->owner));
+		table->size = pool->table_size;
+	}
+	return differs;
 }
 
 /* Many at once: a host that fails may have been in every pool. */
-static void build_tables(struct build *builds, size_t count, const __u8 key[16])
+static void build_tables(struct plan *plan, struct table **tables, size_t count, const __u8 key[16])
 {
 	struct maglev_job *jobs = memory_new(count, sizeof(*jobs));
 
-	for (size_t i = 0; i < count; i++)
-		jobs[i] = (struct maglev_job){.table = builds[i].table->owner,
-					      .size = builds[i].table->size,
-					      .backends = builds[i].members,
-					      .count = builds[i].count};
-	maglev_build_all(jobs, count, key);
 	for (size_t i = 0; i < count; i++) {
+		tables[i]->generation = ++plan->generation;
+		jobs[i] = (struct maglev_job){.table = tables[i]->owner,
+					      .size = tables[i]->size,
+					      .backends = tables[i]->members,
+					      .count = tables[i]->member_count};
+	}
+	maglev_build_all(jobs, count, key);
+	for (size_t i = 0; i < count; i++)
 		/* the config is validated, so this cannot fail; an empty table would drop, with a reason */
 		if (jobs[i].result)
-			log_error("pool %s: no table could be built", builds[i].table->pool);
-		free(builds[i].members);
-	}
+			log_error("pool %s: no table could be built", tables[i]->pool);
 	free(jobs);
 }
 
@@ -145,7 +130,7 @@ static void find_tables(struct plan *plan, const struct state *state)
 	plan->tables = memory_new(config->pool_count, sizeof(struct table *));
 	for (size_t i = 0; i < config->pool_count; i++) {
 		plan->tables[i] = table_find(plan, config->pools[i].name);
-		plan->tables[i]->first = ids_pool_first(state->ids, config->pools[i].name);
+		table_name(plan->tables[i], state, &config->pools[i]);
 	}
 	HASH_ITER(hh, plan->cache, table, next)
 		if (!config_pool_find(config, table->pool))
@@ -154,15 +139,21 @@ static void find_tables(struct plan *plan, const struct state *state)
 
 static void plan_tables(struct plan *plan, const struct state *state, enum plan_scope scope)
 {
-	struct build *builds = memory_new(state->config->pool_count, sizeof(*builds));
+	const struct config *config = state->config;
+	struct table **differ = memory_new(config->pool_count, sizeof(struct table *));
 	size_t count = 0;
 
-	for (size_t i = 0; i < plan->table_count; i++)
-		if (scope == PLAN_ALL || plan->tables[i]->health != health_pool(state->health, i)->generation)
-			count += plan_table(plan, state, i, &builds[count]);
+	for (size_t i = 0; i < plan->table_count; i++) {
+		const struct health_pool *health = health_pool(state->health, i);
+		struct table *table = plan->tables[i];
+
+		if ((scope == PLAN_ALL || table->health != health->generation) &&
+		    table_differs(table, &config->pools[i], health, config->hash_key))
+			differ[count++] = table;
+	}
 	if (count)
-		build_tables(builds, count, state->config->hash_key);
-	free(builds);
+		build_tables(plan, differ, count, config->hash_key);
+	free(differ);
 }
 
 /* Which pool serves for which. True if that differs from the last plan's. */
@@ -194,8 +185,8 @@ static void plan_backends(struct plan *plan, const struct state *state)
 			struct next_hop hop;
 
 			network_next_hop(&state->network, &backend->address, &hop);
-			header_build(&plan->backends[ids_backend(state->ids, pool->name, backend->name)], pool->forward,
-				     pool->gue_port, &backend->address, &hop);
+			header_build(&plan->backends[plan->tables[i]->members[j].owner], pool->forward, pool->gue_port,
+				     &backend->address, &hop);
 		}
 	}
 }

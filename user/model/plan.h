@@ -4,16 +4,20 @@
 #define SLUICE_PLAN_H
 
 #include "abi.h"
+#include "model/maglev.h"
 #include "model/state.h"
 
 /* A pool's wanted table. It is kept from plan to plan while its inputs stay the same. */
 struct table {
 	char pool[CONFIG_NAME_MAX + 1];
-	__u32 first, size; /* its range of slots */
-	__u64 inputs;	   /* hash of what it was built from */
-	__u64 health;	   /* generation of the pool's health that it was built from */
-	__u64 generation;  /* grows whenever it is built anew */
-	__u16 *owner;	   /* size backend indices */
+	__u32 first, size;		/* its range of slots */
+	struct maglev_backend *members; /* the pool's backends in the config's order; names are the config's */
+	size_t member_count;
+	__u64 names;	  /* hash of the size, names and owners */
+	__u64 inputs;	  /* hash of what it was built from: these and the weights */
+	__u64 health;	  /* generation of the pool's health that it was built from */
+	__u64 generation; /* grows whenever it is built anew */
+	__u16 *owner;	  /* size backend indices */
 	UT_hash_handle hh;
 };
 
@@ -31,12 +35,12 @@ struct plan {
 	size_t table_count;
 	struct plan_vip *vips;
 	size_t vip_count;
-	__u64 vip_generation;	  /* grows whenever the VIPs change */
-	struct backend *backends;   /* SLUICE_MAX_BACKENDS + 1 of them, zero where unused */
-	__u64 backends_generation;  /* grows whenever they are made anew */
-	size_t *effective;	    /* by pool: the one whose table serves, by the fallbacks */
-	struct table *cache;	    /* owner of the tables, by pool */
-	__u64 generation;	    /* of the table built last */
+	__u64 vip_generation;	   /* grows whenever the VIPs change */
+	struct backend *backends;  /* SLUICE_MAX_BACKENDS + 1 of them, zero where unused */
+	__u64 backends_generation; /* grows whenever they are made anew */
+	size_t *effective;	   /* by pool: the one whose table serves, by the fallbacks */
+	struct table *cache;	   /* owner of the tables, by pool */
+	__u64 generation;	   /* of the table built last */
 };
 
 /* How much of the state may have changed since the last plan. */
