@@ -7,12 +7,13 @@
 #include <bpf/bpf_helpers.h>
 
 #include "abi.h"
+#include "backends_map.h"
 #include "reasons.h"
 
 /* Constants once the program is loaded, so the verifier drops what is not configured. */
 const volatile struct settings settings = {};
 
-/* User space writes it through mmap, as slots and backends below. */
+/* User space writes it through mmap, as slots below. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, VIP_BUCKETS);
@@ -46,15 +47,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct slot);
 } slots SEC(".maps");
-
-/* BPF_F_MMAPABLE also aligns the entries to cache lines. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SLUICE_MAX_BACKENDS + 1);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct backend);
-} backends SEC(".maps");
 
 /* One page a possible CPU: user space sets the number before loading. */
 struct {

@@ -19,19 +19,11 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "backends_map.h"
 #include "outer.h"
 #include "probe_abi.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-/* The dataplane's own map. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SLUICE_MAX_BACKENDS + 1);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct backend);
-} backends SEC(".maps");
 
 /* struct backend's header with the two bytes before it, so that each part is aligned. */
 struct outer {
