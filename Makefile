@@ -14,7 +14,7 @@ VERSION := $(shell cat VERSION)
 
 # library (pkg-config name):Debian package
 LIBRARIES := libbpf:libbpf-dev libxdp:libxdp-dev libevent:libevent-dev libcurl:libcurl4-openssl-dev \
-	libfyaml:libfyaml-dev jansson:libjansson-dev libmnl:libmnl-dev smartcols:libsmartcols-dev
+	libssl:libssl-dev libfyaml:libfyaml-dev jansson:libjansson-dev libmnl:libmnl-dev smartcols:libsmartcols-dev
 COMMANDS := $(firstword $(CC)):gcc $(CLANG):clang $(BPFTOOL):bpftool $(PKG_CONFIG):pkg-config
 
 # `make V=1` shows the commands
@@ -104,7 +104,7 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libsluice.a
 $(BUILD)/tests/unit/test_notify: $(BUILD)/user/agent/notify.o
 
 # runs the real thing at the other end
-$(BUILD)/tests/unit/test_probe_path: | $(BUILD)/sluice-backend
+$(BUILD)/tests/unit/test_probe_path $(BUILD)/tests/unit/test_probe_path_host: | $(BUILD)/sluice-backend
 
 $(BUILD)/tests/packet/%.o: tests/packet/%.c | $(BUILD)/sluice.skel.h
 	@mkdir -p $(@D)

@@ -11,8 +11,8 @@
 set -eu
 
 build="clang llvm libbpf-dev libxdp-dev bpftool:bpftool libfyaml-dev libevent-dev libmnl-dev libjansson-dev
-	libsmartcols-dev libcurl4-openssl-dev libelf-dev zlib1g-dev uthash-dev pkg-config:pkg-config make:make gcc:gcc
-	libc6-dev linux-libc-dev iproute2:ip ethtool:ethtool procps:sysctl"
+	libsmartcols-dev libcurl4-openssl-dev libssl-dev libelf-dev zlib1g-dev uthash-dev pkg-config:pkg-config make:make
+	gcc:gcc libc6-dev linux-libc-dev iproute2:ip ethtool:ethtool procps:sysctl"
 demo="iproute2:ip ethtool:ethtool procps:sysctl util-linux:nsenter nginx-light:nginx wrk:wrk curl:curl"
 tests="libcmocka-dev python3-pytest python3-scapy iperf3:iperf3 tcpdump:tcpdump openssl:openssl $demo"
 vm="qemu-system-x86:qemu-system-x86_64 busybox-static cpio:cpio kmod:depmod xz-utils:xz xdp-tools:xdp-loader curl:curl

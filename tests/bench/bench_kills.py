@@ -14,12 +14,7 @@ SECONDS = 60
 def main():
     figures.require_root()
     load = figures.load()
-    lab = kills.Lab()
-    try:
-        account = kills.run(lab, SECONDS)
-    finally:
-        lab.close()
-    print(kills.summary(account))
+    account = kills.experiment(SECONDS)
     wrk = [line.strip() for line in account.wrk.splitlines() if " requests in " in line or "Socket errors" in line]
     print("wrk beside it: " + "; ".join(wrk))
     print(f"load {load} before")

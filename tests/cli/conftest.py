@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 import pathlib
+import signal
 import tempfile
 
 import pytest
 
 import stand_in
+
+# what was made is taken down then, as with Ctrl-C
+signal.signal(signal.SIGTERM, lambda *_: pytest.exit("ended by SIGTERM"))
 
 
 @pytest.fixture

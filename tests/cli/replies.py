@@ -20,7 +20,7 @@ def backend(pool, name, index, **more):
         "pool": pool, "name": name, "index": index, "address": f"10.0.0.{10 + index}", "resolved": True, "why": None,
         "interface": "eth0", "next_hop": f"10.0.0.{10 + index}", "mac": "02:00:00:00:00:b1", "mtu": 1500, "slots": 5,
         "packets": 0, "bytes": 0, "state": "up", "state_since": ago(11045), "kept": False, "weight": 100,
-        "weight_now": 100, "share": 0.5, "probe": "GET /healthz: 200 after 0.9 ms",
+        "weight_now": 100, "share": 0.5, "probe": "GET /healthz: 200 after 0.9 ms", "trouble": None,
         "probes": [{"type": "http", "verdict": "up", "run": 12, "text": "GET /healthz: 200 after 0.9 ms",
                     "ago_ms": 300, **AIM}],
         "falls": 0, "held_ms": 0, "override": None, **more}
@@ -66,15 +66,18 @@ STANDINGS = [
 
 def pool(name, **more):
     return {"name": name, "forward": "gue", "table_size": 65537, "first_slot": 0, "backends": 2, "resolved": 2,
-            "services": ["www"], "packets": 5, "bytes": 500, "up": 2, "kept": 0, "min_healthy": 1, "degraded": False,
-            "fallback": None, "effective": name, **more}
+            "services": ["www"], "packets": 5, "bytes": 500, "state": "ok", "usable": True, "up": 2, "kept": 0,
+            "troubled": 0, "min_healthy": 1, "degraded": False, "fallback": None, "fallback_in_use": False,
+            "effective": name, **more}
 
 
 POOLS = [
     pool("web", fallback="spare"),
-    pool("dns", backends=3, resolved=2, up=1, kept=1, min_healthy=2, degraded=True),
-    pool("api", up=0, fallback="spare", effective="spare"),
-    pool("old", up=0),
+    pool("dns", state="degraded", backends=3, resolved=2, up=1, kept=1, min_healthy=2, degraded=True),
+    pool("api", state="fallback", usable=False, up=0, fallback="spare", fallback_in_use=True, effective="spare"),
+    pool("old", state="empty", usable=False, up=0),
+    pool("new", state="settling", usable=False, up=0),
+    pool("blind", troubled=2),
 ]
 SERVICES = [{"name": "www", "addresses": ["192.0.2.10"], "ports": ["80/tcp"], "pool": "web", "hash": "flow",
              "packets": 5, "bytes": 500}]
@@ -89,14 +92,16 @@ STATUS = {
     "config": {"file": "/c.yaml", "loaded_at": "2026-01-01T00:00:00Z", "source": "file", "applied": None,
                "confirm_left_ms": None},
     "interfaces": [
-        {"name": "eth0", "ifindex": 2, "attach": "exclusive", "attached": True, "mode": "native", "why": ""},
-        {"name": "eth1", "ifindex": 0, "attach": "shared", "attached": False, "mode": "none",
+        {"name": "eth0", "ifindex": 2, "attach": "exclusive", "attached": True, "reattached": 0, "mode": "native",
+         "why": ""},
+        {"name": "eth1", "ifindex": 0, "attach": "shared", "attached": False, "reattached": 0, "mode": "none",
          "why": "no such interface"},
     ],
     "services": 1, "pools": 2, "backends": 3, "backends_unresolved": 1,
     "backend_states": {"up": 1, "drain": 1, "maint": 0, "down": 1}, "backends_kept": 0, "pools_degraded": 1,
+    "pools_empty": 1, "pools_fallback": 1,
     "probing": {"configured": 3, "under_way": 1, "waiting": 0, "limit": 256, "begun": 1000, "late": 0,
-                "worst_late_ms": 0, "held_up_ms": 0},
+                "worst_late_ms": 0, "held_up_ms": 0, "aside": 0, "troubled": 0},
     "last_change": {"verdict_us": 7000000, "planned_us": 300, "written_us": 450},
     "packets": 1234567, "bytes": 8, "last_error": None,
 }

@@ -24,7 +24,8 @@ SLUICE = os.environ.get("SLUICE", str(pathlib.Path(__file__).parents[2] / "build
 class Agent:
     """Answers (method, path) with (status, JSON or bytes), or a function's result; remembers what was asked.
 
-    `bodies` has what was sent to a path last, and `queries` with which query. The stream at /v1/watch sends self.events, and then what is added to them, until hang_up().
+    `bodies` has what was sent to a path last, and `queries` with which query. The stream at /v1/watch sends
+    self.events, and then what is added to them, until hang_up().
     """
 
     def __init__(self, path):

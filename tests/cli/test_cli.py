@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""The CLI against a stand-in agent. Needs neither root nor a kernel feature. SLUICE names the program (build/sluice)."""
+"""The CLI against a stand-in agent. Needs no root and no kernel feature. SLUICE names the program (build/sluice)."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from replies import BACKENDS, CHANGES, DROPS, LINES, REFUSED, STANDINGS, STATUS
+from replies import BACKENDS, CHANGES, DROPS, LINES, REFUSED, STANDINGS, STATUS, backend, down
 from stand_in import SLUICE, ask, on_terminal, run
 
 
@@ -46,7 +46,7 @@ def test_every_verb_has_help(verb):
     (["c"], "'c' is ambiguous: check, confirm"),
     (["show", "flows"], "choose one of services, pools"),
     (["show", "bpf", "x"], "takes no name"),
-    (["show", "pools", "a", "b"], "takes no 'b'"),
+    (["show", "pools", "a", "b"], "'show pools' takes no 'b': it shows all, or those of one name"),
     (["status", "--watch"], "'status' takes no --watch"),
     (["--jsn", "status"], "did you mean '--json'?"),
     (["-x", "status"], "unknown option '-x'"),
@@ -217,6 +217,19 @@ def test_how_backends_stand(agent):
     ]
 
 
+def test_backends_that_cannot_be_probed(agent):
+    agent.answers["GET", "/v1/backends"] = (200, [
+        backend("web", "fine", 1), backend("web", "blind", 2, trouble="no descriptors left"),
+        backend("web", "gone", 3, **down(trouble="no descriptors left")),
+        backend("web", "new", 4, **down(probe="no descriptors left", trouble="no descriptors left"))])
+    assert ask(agent, "show", "backends").stdout.split("\n\n")[1].splitlines() == [
+        "web/blind cannot be probed: no descriptors left",
+        f"web/gone is down for 12 min: {REFUSED}",
+        "web/gone cannot be probed: no descriptors left",
+        "web/new is down for 12 min: no descriptors left",
+    ]
+
+
 def test_many_notes_are_cut_short(agent):
     agent.answers["GET", "/v1/backends"] = (200, [STANDINGS[2]] * 1000)
     assert ask(agent, "show", "backends").stdout.splitlines()[-1] == "and 980 more: sluice show backends --long"
@@ -245,10 +258,17 @@ def test_control_characters_do_not_reach_the_terminal(agent):
 def test_pools_table(agent):
     lines = ask(agent, "show", "pools").stdout.splitlines()
     assert lines[0].split() == "NAME UP STATE FALLBACK FORWARD SERVICES PACKETS BYTES".split()
-    assert [line.split("  ")[0] for line in lines[1:]] == ["web", "dns", "api", "old"]
-    for line, part in zip(lines[1:], ("2/2  ok  ", "1+1/3  degraded, 1 unreachable  ", "0/2  empty: spare serves  ",
-                                      "0/2  empty  ")):
+    assert [line.split("  ")[0] for line in lines[1:]] == ["web", "dns", "api", "old", "new", "blind"]
+    for line, part in zip(lines[1:], ("2/2  ok  ", "1+1/3  degraded, 1 unreachable  ", "0/2  fallback: spare serves  ",
+                                      "0/2  empty  ", "0/2  settling  ", "2/2  ok, 2 not probed  ")):
         assert part in line
+
+
+def test_pools_have_the_colour_of_their_state(agent):
+    text = on_terminal("--socket", agent.path, "show", "pools")[1]
+    for part in ("31mdegraded, ", "31mfallback: ", "31mempty ", "33msettling ", "33mok, 2 not probed "):
+        assert part in text
+    assert "mok " not in text
 
 
 def test_json_is_exact(agent):
@@ -280,13 +300,14 @@ def test_status(agent):
     text = ask(agent, "status").stdout
     for part in ("sluiced 0.1.0, process 4242, up 3 h 4 min", "/c.yaml, loaded ", "3: 1 up, 1 drain, 1 down",
                  "1 without a next hop", "dns: degraded, 1 unreachable (1 of 3 up, 1 kept)",
-                 "api: empty: spare serves (0 of 2 up)", "old: empty (0 of 2 up)", "3, 1 under way\n",
-                 "1.2M packets", "not attached: no such interface"):
+                 "api: fallback: spare serves (0 of 2 up)", "old: empty (0 of 2 up)", "new: settling (0 of 2 up)",
+                 "3, 1 under way\n", "1.2M packets", "not attached: no such interface"):
         assert part in text
-    for part in ("web: ", "overrides", "not confirmed", "late"):
+    for part in ("web: ", "blind: ", "overrides", "not confirmed", "late", "probed", "VIP"):
         assert part not in text
     agent.answers["GET", "/v1/status"] = (200, {**STATUS, "last_error": "c.yaml:1:2: error: wrong"})
-    assert "The last reload failed" in ask(agent, "status").stdout
+    assert ("\nThe last configuration was refused, and the one before it runs on:\nc.yaml:1:2: error: wrong\n"
+            in ask(agent, "status").stdout)
 
 
 def test_status_tells_what_waits_for_the_operator(agent):
@@ -294,12 +315,15 @@ def test_status_tells_what_waits_for_the_operator(agent):
     agent.answers["GET", "/v1/backends"] = (200, STANDINGS * 5)
     agent.answers["GET", "/v1/status"] = (200, {
         **STATUS, "config": {**STATUS["config"], "source": "socket", "applied": applied, "confirm_left_ms": 42900},
-        "probing": {**STATUS["probing"], "waiting": 7, "late": 3, "worst_late_ms": 250}, "backends_kept": 1})
+        "probing": {**STATUS["probing"], "waiting": 7, "late": 3, "worst_late_ms": 250, "aside": 2, "troubled": 3},
+        "backends_kept": 1})
     text = ask(agent, "status").stdout
     for part in (f"{applied}; 'sluice reload' goes back to the file",
                  "not confirmed: in 42 s the former one comes back, unless 'sluice confirm'",
                  "web/leaving drain by root since Mar  1 12:00:00, 14 min left: disk swap",
-                 "and 5 more: sluice show backends --long", "7 wait for one of 256 places",
+                 "and 5 more: sluice show backends --long",
+                 "3 (2 of them to the backend's address, not through a VIP), 1 under way, 7 wait for one of 256 places",
+                 "3 backends cannot be probed now: 'sluice show backends' says why",
                  "3 of 1000 begun late, the worst by 250 ms", "(1 of them kept in the table by min_healthy)"):
         assert part in text
 
@@ -360,75 +384,6 @@ def test_reload(agent):
     assert (result.returncode, json.loads(result.stdout)) == (1, {"error": errors})
 
 
-# Watching
-
-
-def growing(step_packets, step_bytes):
-    """Backends whose first one's counters grow by a step with every question."""
-    count = [0]
-
-    def answer():
-        count[0] += 1
-        first = {**BACKENDS[0], "packets": count[0] * step_packets, "bytes": count[0] * step_bytes}
-        return 200, [first, *BACKENDS[1:]]
-
-    return answer
-
-
-def test_watch_gives_rates(agent):
-    agent.answers["GET", "/v1/backends"] = growing(1000, 125000)
-    result = ask(agent, "show", "backends", "--watch", "0.1", "--count", "3", "--json")
-    assert result.returncode == 0
-    samples = [json.loads(line) for line in result.stdout.splitlines()]
-    assert len(samples) == 3
-    for sample in samples:
-        first, second = sample["backends"][:2]
-        # whatever the pace, the rates are of the same interval
-        assert first["packets_per_s"] * sample["interval_s"] == pytest.approx(1000)
-        assert first["bits_per_s"] * sample["interval_s"] == pytest.approx(1000000)
-        assert second["packets_per_s"] == 0
-    assert [sample["backends"][0]["packets"] for sample in samples] == [2000, 3000, 4000]
-
-
-def test_watch_as_tables(agent):
-    agent.answers["GET", "/v1/backends"] = growing(1, 1)
-    result = ask(agent, "show", "backends", "web", "--watch=0.1", "-n2")
-    assert result.stdout.count("PACKETS/S") == 2
-    assert "dns" not in result.stdout
-    assert "\033" not in result.stdout
-    code, text = on_terminal("--socket", agent.path, "show", "backends", "--watch", "0.1", "--count", "1")
-    assert code == 0
-    assert text.count("\033[H\033[2J") == 2  # the first is there before there are rates
-
-
-def test_watch_survives_counters_made_anew(agent):
-    agent.answers["GET", "/v1/backends"] = growing(-1000, -1000)
-    result = ask(agent, "show", "backends", "--watch", "0.1", "--count", "1", "--json")
-    first = json.loads(result.stdout)["backends"][0]
-    assert (first["packets_per_s"], first["bits_per_s"]) == (None, None)
-
-
-def test_watch_waits_for_a_restarting_agent(agent):
-    agent.answers["GET", "/v1/backends"] = growing(1, 1)
-    process = subprocess.Popen([SLUICE, "--socket", agent.path, "show", "backends", "--watch", "0.1", "--json"],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline()
-        agent.stop()
-        assert "trying on every 0.1 s" in process.stderr.readline()
-        agent.start()
-        assert process.stderr.readline() == "sluice: the agent answers again\n"
-        assert json.loads(process.stdout.readline())["backends"]
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def test_watch_needs_an_agent_at_first(folder):
-    result = run("--socket", folder / "none", "show", "pools", "--watch", "--count", "1")
-    assert result.returncode == 4
-
-
 # Detaching
 
 
@@ -473,6 +428,16 @@ def test_check(folder):
     result = json.loads(run("check", "--json", path).stdout)
     assert result["ok"] is False
     assert str(path) in result["errors"]
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    ("", ": error: the file is empty: "), ("\n", ": error: the file is empty: "),
+    (" \n\t\n", ": error: the file is empty: "), ("\n# x\n", ":1:1: error: the file holds nothing but comments: "),
+])
+def test_check_shows_no_blank_lines(folder, content, says):
+    path = folder / "blank.yaml"
+    path.write_text(content, encoding="ascii")
+    assert run("check", path).stderr == f"{path}{says}'interfaces' and 'hash_key' are needed at least\n1 error\n"
 
 
 def test_check_of_a_right_file(folder):

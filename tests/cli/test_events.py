@@ -151,7 +151,8 @@ def test_watch_needs_an_agent_at_first_and_no_refusal(agent, folder):
 @pytest.mark.parametrize("disposition", [signal.SIG_DFL, signal.SIG_IGN])
 @pytest.mark.parametrize("busy", [True, False])
 def test_watch_ends_when_nobody_reads(agent, disposition, busy):
-    process = start(agent, "watch", restore_signals=False, preexec_fn=lambda: signal.signal(signal.SIGPIPE, disposition))
+    process = start(agent, "watch", restore_signals=False,
+                    preexec_fn=lambda: signal.signal(signal.SIGPIPE, disposition))
     agent.wait_for("GET", "/v1/watch")
     process.stdout.close()
     if busy:
@@ -166,4 +167,5 @@ def test_watch_passes_over_what_is_no_event(agent, watch):
                                      write(b'{"id": 7, "text": "\\u001b[2J", "time": "now", "uid": 4000000000}\n'))
     process = watch("--count", "2")
     lines = process.communicate(timeout=60)[0].splitlines()
-    assert [line.split() for line in lines] == [["-", "backend_up", "-"], ["-", "-", "[2J", "(by", "uid", "4000000000)"]]
+    assert [line.split() for line in lines] == [["-", "backend_up", "-"],
+                                                ["-", "-", "[2J", "(by", "uid", "4000000000)"]]

@@ -95,6 +95,36 @@ def test_manual_names_every_key(agent, arguments):
     assert set(keys(printed)) or arguments[0] == "confirm"
 
 
+def keys_made():
+    """Those that the agent's sources put into what they answer."""
+    for name in ("out/report*.c", "out/dataplane.c", "out/events.c", "probe/prober.c", "model/config_diff.c",
+                 "agent/reload.c", "agent/operate.c"):
+        for path in sorted((TREE / "user").glob(name)):
+            text = path.read_text(encoding="utf-8")
+            yield from re.findall(r'\b(?:set|member_\w+|list_\w+|json_object_set_new\w*)\([^,;()]+, "([a-z]\w*)"', text)
+            for call in re.findall(r"\bjson_pack\(([^;]*);", text):
+                yield from re.findall(r'"([a-z]\w*)"', re.sub(r': "\w+"', "", call))
+
+
+def test_manual_names_every_key_that_is_made():
+    made = set(keys_made())
+    assert {"uptime_s", "held_ms", "under_way", "attached", "severity", "effective", "detail", "warnings"} <= made
+    assert made <= LITERALS
+    # and the stand-in agent has all that tables and status are made from
+    said = set(keys([replies.STATUS, replies.SERVICES, replies.POOLS, replies.STANDINGS, replies.NEIGHBOURS,
+                     replies.DROPS, replies.EVENTS, replies.BPF, replies.CHANGES]))
+    assert made - said <= {"confirm_ms", "error"}  # apply's, and a refusal's
+
+
+def test_manual_names_every_metric():
+    text = (TREE / "user" / "out" / "metrics.c").read_text(encoding="utf-8")
+    made = set(re.findall(r'"(sluice_\w+[a-z])\b', text))
+    for prefix in re.findall(r'COUNTER_METRICS\("(\w+)"', text):
+        made |= {f"{prefix}packets_total", f"{prefix}bytes_total"}
+    assert {"sluice_packets_total", "sluice_backend_bytes_total", "sluice_build_info", "sluice_pool_usable"} <= made
+    assert {name for name in LITERALS if name.startswith("sluice_")} == made
+
+
 @pytest.mark.skipif(not shutil.which("mandoc"), reason="takes mandoc")
 @pytest.mark.parametrize("page", ["sluice.8", "sluiced.8"])
 def test_manual_is_well_formed(page):

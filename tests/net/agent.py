@@ -179,7 +179,7 @@ class Agent:
             states = self.states(pool)
             return all(value == state for key, value in states.items() if name in (None, key))
 
-        wait_for(reached, f"{pool}/{name or 'all'} is {state}: {self.show('backends', pool)}", seconds)
+        wait_for(reached, lambda: f"{pool}/{name or 'all'} is {state}: {self.show('backends', pool)}", seconds)
 
     def events(self, kind=None, pool=None, backend=None, since=0):
         """The events after number `since`, oldest first."""

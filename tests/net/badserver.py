@@ -22,7 +22,8 @@ import threading
 PLAIN, TLS, ECHO, DNS = 9000, 9001, 9002, 9053
 ANSWER = "192.0.2.53"
 BODY = b"all is well\n"
-HTTP_REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+HTTP_REPLY = (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"
+              % (len(BODY), BODY))
 GARBAGE = b"\x00\xff\x16\x03\x7f{[<garbage>]}\r\n\xc3\x28\r\n\r\n" * 4
 IPV6_FREEBIND = 78  # of <linux/in6.h>, unknown to Python
 SECOND = 1.0
@@ -76,6 +77,7 @@ def misbehave(sock, mode, reply):
         sock.sendall(reply[:len(reply) // 2] if reply.startswith(b"HTTP") else reply[:2])
     else:
         sock.sendall(reply)
+        wait_closed(sock)
 
 
 class Plain(socketserver.BaseRequestHandler):
@@ -99,6 +101,7 @@ class Tls(socketserver.BaseRequestHandler):
             name = mode if mode in ("expired", "other-name") else "good"
             with self.server.contexts[name].wrap_socket(self.request, server_side=True) as sock:
                 misbehave(sock, mode, right_reply(sock.recv(4096)))
+                sock.unwrap()
         except OSError:
             pass
 

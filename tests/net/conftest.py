@@ -3,11 +3,16 @@
 import itertools
 import os
 import shutil
+import signal
 
 import pytest
 
 import agent as agents
 import topology as topologies
+import trouble
+
+# what was made is taken down then, as with Ctrl-C
+signal.signal(signal.SIGTERM, lambda *_: pytest.exit("ended by SIGTERM"))
 
 TOOLS = {"ip": "iproute2", "ethtool": "ethtool", "nsenter": "util-linux", "nginx": "nginx-light", "curl": "curl",
          "wrk": "wrk", "iperf3": "iperf3", "sysctl": "procps"}
@@ -34,9 +39,11 @@ class Lab:
         return f"t{next(self.tags)}_"
 
     def close(self):
-        self.agent.close()
-        self.backends.close()
-        self.topology.close()
+        try:
+            self.agent.close()
+            self.backends.close()
+        finally:
+            self.topology.close()
 
 
 def require():
@@ -63,6 +70,14 @@ def bare_lab():
 def running_lab(bare_lab):
     bare_lab.agent.start(agents.base_config())
     bare_lab.agent.wait_resolved()
+    return bare_lab
+
+
+@pytest.fixture(scope="module")
+def served(bare_lab):
+    """A lab with servers that can be told to misbehave, and an agent that probes them in every way."""
+    trouble.start_servers(bare_lab)
+    bare_lab.agent.start(trouble.config())
     return bare_lab
 
 

@@ -46,10 +46,12 @@ class Lab:
             raise
 
     def close(self):
-        self.agent.close()
-        if hasattr(self, "backends"):
-            self.backends.close()
-        self.topology.close()
+        try:
+            self.agent.close()
+            if hasattr(self, "backends"):
+                self.backends.close()
+        finally:
+            self.topology.close()
 
 
 def server_pids(namespace):
@@ -172,6 +174,17 @@ def run(lab, seconds, kept=120, every=150, fresh=40):
     account.wrk = said
     account.fallen = [event["backend"] for event in lab.agent.events("backend_down", "all", since=since)]
     slots.close()
+    return account
+
+
+def experiment(seconds):
+    """All of it, in a lab of its own, and what is to be said of it."""
+    lab = Lab()
+    try:
+        account = run(lab, seconds)
+    finally:
+        lab.close()
+    print(summary(account))
     return account
 
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Whole configurations over the socket: applied, confirmed, rolled back, kept; and what a damaged file does then."""
+import json
 import re
 import signal
 
 import pytest
 
 from agent import yaml
-from operators import (STEADY, answered, config, fresh_lab, overrides, post, restart, server_gone,  # noqa: F401
+from operators import (SIX, STEADY, answered, config, fresh_lab, overrides, post, restart, server_gone,  # noqa: F401
                        wish)
 from topology import BACKENDS, BUILD, ROOT, Stream, wait_for
 
@@ -104,7 +105,10 @@ def test_wrong_files(lab):
         assert expected and result.returncode == 1, f"{name}: {result}"
         for line, column, message in expected:
             assert f"{file}:{line}:{column}: error: {message}" in result.stderr, f"{name}: {result.stderr}"
-    assert len(lab.agent.events("config_refused", since=last)) == len(WRONG)
+    refused = lab.agent.events("config_refused", since=last)
+    assert len(refused) == len(WRONG)
+    many = refused[WRONG.index("many_errors")]["text"]
+    assert re.search(r"many_errors\.yaml:\d+:\d+: error: .*, and \d+ more errors$", many) and "^" not in many, many
     assert [pool["name"] for pool in lab.agent.show("pools")] == [pool["name"] for pool in before]
     assert names(lab) == set(BACKENDS) and source(lab) == "file" and undisturbed(lab, last)
     assert not (lab.agent.state / "applied.yaml").exists()
@@ -114,7 +118,8 @@ def test_wrong_files(lab):
     (b"", "", 422), (b"\0", "", 422), (b"\xff" * 1000, "", 422), (b"- " * 100_000, "", 422),
     (b"x" * (8 << 20), "", 422),
     (b"{}", "?confirm_ms=999", 400), (b"{}", "?confirm_ms=86400001", 400), (b"{}", "?confirm_ms=-5", 400),
-    (b"{}", "?confirm_ms=5s", 400), (b"{}", "?confirm_ms=", 400), (b"{}", "?name=%ff", 400)),
+    (b"{}", "?confirm_ms=5s", 400), (b"{}", "?confirm_ms=", 400), (b"{}", "?name=%ff", 400),
+    (yaml(config(*FEW)).encode(), "?confirm=60s", 400)),
     ids=lambda value: str(value[:8]) if isinstance(value, bytes) else str(value))
 def test_bad_requests(lab, body, query, status):
     got, reply = post(lab.agent, f"/v1/apply{query}", body)
@@ -145,6 +150,8 @@ def test_rolls_back_by_itself(lab):
         assert not lab.agent.events("backend_up", since=before) and not lab.agent.events("backend_down", since=before)
         kinds = [event["event"] for event in lab.agent.events(since=before) if event["event"].startswith("config")]
         assert kinds == ["config_applied", "config_confirm", "config_rolled_back"]
+        text = lab.agent.events("config_confirm")[-1]["text"]
+        assert text.startswith("rolled back in 2 s unless `sluice confirm` follows") and "to-apply.yaml" in text
         assert lab.agent.events("config_rolled_back")[-1]["uid"] is None
         restart(lab.agent, signal.SIGKILL)
         assert overrides(lab) == overridden and lab.agent.states("six") == states
@@ -182,9 +189,53 @@ def test_restart_while_waiting(lab, sig):
     apply(lab, config(*FEW), "--confirm", "1h")
     wish(lab, "weight", "near1", weight=7)
     overridden |= overrides(lab)
+    before = lab.agent.last_event()
     restart(lab.agent, sig)
     assert names(lab) == set(BACKENDS) and source(lab) == "file" and not waiting(lab)
     assert overrides(lab) == overridden
+    text = lab.agent.wait_event("config_rolled_back", since=before)["text"]
+    assert text.startswith(f"{lab.agent.config_file} runs again: ") and "to-apply.yaml" in text
+    wait_for(lambda: "waiting" not in json.loads((lab.agent.state / "health.json").read_text()), "it is done with")
+    restart(lab.agent, sig)
+    assert len(lab.agent.events("config_rolled_back", since=before)) == 1
+
+
+def test_renamed_while_waiting(lab):
+    """An override that was ended under the new name is not there under the old one after a crash."""
+    wish(lab, "maint", "far1")
+    wish(lab, "maint", "far2")
+    renamed = config()
+    next(item for item in renamed["pools"]["six"]["backends"] if item["name"] == "far1")["name"] = "new1"
+    apply(lab, renamed, "--confirm", "1h")
+    wish(lab, "ready", "new1")
+    restart(lab.agent, signal.SIGKILL)
+    assert overrides(lab).keys() == {"far2"}
+
+
+def test_health_while_waiting(lab):
+    """A crash then comes back with what was known of backends that only the former configuration has."""
+    file = lab.agent.state / "health.json"
+
+    def known():
+        return set(json.loads(file.read_text())["pools"]["six"]["up"])
+
+    with server_gone(lab, "back1"):
+        lab.agent.wait_state("six", "back1", "down")
+        before = lab.agent.last_event()
+        with Stream(lab.client1, SIX, rate=1000, flows=200) as stream:
+            apply(lab, config(*FEW), "--confirm", "1h")
+            wait_for(lambda: known() == FEW, "the health of the new configuration is saved")
+            restart(lab.agent, signal.SIGKILL)
+            backends = {backend["name"]: backend for backend in lab.agent.show("backends", "six")}
+            assert {name for name, backend in backends.items() if backend["slots"] == 0} == {"back1"}
+            assert "refused" in backends["back1"]["probe"]
+            result = stream.stop()
+        assert result["lost"] == 0 and "back1" not in result["backends"], result
+        assert not [event for event in lab.agent.events(since=before) if event["pool"] == "six"]
+    apply(lab, config(*FEW), "--confirm", "1h")
+    wait_for(lambda: "former" in json.loads(file.read_text()), "it is saved as long as it may come back")
+    lab.agent.cli("confirm")
+    assert "former" not in json.loads(file.read_text())
 
 
 def test_refused_while_waiting(lab):
@@ -233,7 +284,8 @@ def test_damaged(lab):
         lab.agent.start()
         assert names(lab) == set(BACKENDS) and names(lab, "steady") and source(lab) == "file", name
         event = lab.agent.events("config_refused")[-1]
-        assert "applied.yaml" in event["text"] and lab.agent.config_file.name in event["text"], f"{name}: {event}"
+        assert re.search(r"applied\.yaml(:\d+)*: ", event["text"]), f"{name}: {event}"
+        assert event["text"].startswith(f"{lab.agent.config_file} runs, "), f"{name}: {event}"
         assert "applied.yaml" in lab.agent.log()[len(before):], name
     lab.agent.reload()
     assert not kept.exists()

@@ -36,6 +36,9 @@ def test_curl(lab):
     for path in ("status", "services", "pools", "backends", "neighbours", "drops", "bpf", "diff"):
         code, body = lab.agent.request("GET", f"/v1/{path}")
         assert code == 200 and json.loads(body) is not None, path
+        kind = lab.lb.run("curl", "-sS", "-o", "/dev/null", "-w", "%{content_type}", "--unix-socket", lab.agent.socket,
+                          f"http://localhost/v1/{path}").stdout
+        assert kind == "application/json", path
 
 
 @pytest.mark.parametrize("method,path,code", [("GET", "/v1/nothing", 404), ("POST", "/v1/status", 405),
@@ -43,6 +46,17 @@ def test_curl(lab):
 def test_wrong_requests(lab, method, path, code):
     status, body = lab.agent.request(method, path)
     assert status == code and "error" in json.loads(body)
+
+
+@pytest.mark.parametrize("path, says", (
+    ("events?since=x", "since"), ("events?since=-1", "since"), ("events?since=", "since"), ("events?since=+5", "since"),
+    ("events?since=9223372036854775808", "since"), ("events?limit=10001", "limit"), ("events?limit=1.5", "limit"),
+    ("watch?since=x", "since"), ("watch?since=-1", "since"), ("watch?since=%00", "since"), ("watch?from=1", "'from'"),
+    ("events?pool=mix", "'pool'"), ("status?x=1", "'x'"), ("backends?" + "%c3" * 99 + "=1", "parameter")))
+def test_wrong_queries(lab, path, says):
+    """Never answered as if they had not been asked."""
+    status, body = lab.agent.request("GET", f"/v1/{path}")
+    assert status == 400 and says in json.loads(body)["error"], body
 
 
 def test_garbage_on_the_socket(lab):

@@ -8,18 +8,12 @@ import subprocess
 
 import pytest
 
-from test_agent import kernel_ids
+from agent import yaml
+from test_agent import kernel_ids, xdp_of
 from topology import BUILD, Stream, address, wait_for
-from trouble import config, misbehaving, not_up, start_servers, vip, wait_all_up
+from trouble import SERVERS, config, misbehaving, not_up, vip, wait_all_up
 
 FILES = ("snapshot.json", "health.json", "overrides.json", "events.jsonl", "applied.yaml")
-
-
-@pytest.fixture(scope="module")
-def served(bare_lab):
-    start_servers(bare_lab)
-    bare_lab.agent.start(config())
-    return bare_lab
 
 
 @pytest.fixture
@@ -96,6 +90,7 @@ def test_disk_full(served, small_disk):
         (small_disk / "state").mkdir(exist_ok=True)
         agent.log_file.write_text("")
         agent.start(config())
+        assert "No space left" in agent.wait_event("state_unsaved")["text"]
         wait_all_up(served)
         with streaming(served), misbehaving(served, "far1"):
             agent.wait_state("vip", "far1", "down")
@@ -118,6 +113,74 @@ def test_disk_full(served, small_disk):
     wait_for(lambda: saved(agent, "snapshot.json").get("ids"), "the indices are kept", 40)
     wait_for(lambda: saved(agent, "health.json").get("pools"), "the states are kept", 40)
     wait_for(lambda: (agent.state / "events.jsonl").exists(), "the events are kept", 40)
+    agent.wait_event("state_saved", seconds=40)
+    assert len(agent.events("state_unsaved")) == 1
+
+
+def test_applied_on_a_read_only_disk(served, small_disk):
+    """It runs, and is kept as soon as that is possible; the same when it is dropped."""
+    agent, other = served.agent, config()
+    other["pools"]["vip"]["backends"][0]["weight"] = 7
+    agent.start(config())
+    kept = agent.state / "applied.yaml"
+    for path, present, doing in ((agent.config_file, True, "apply"), (None, False, "reload")):
+        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+        try:
+            agent.configure(other if present else config())
+            said = agent.cli(doing, *([path] if path else []))
+            assert "state folder" in said.stderr and "tried again" in said.stderr
+            assert kept.exists() != present
+        finally:
+            subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+        wait_for(lambda: kept.exists() == present, "it is as it should be", 40)
+        agent.end(signal.SIGKILL)
+        agent.start()
+        assert (agent.backend("vip", SERVERS[0])["weight"] == 7) == present
+
+
+def test_state_removed(lab):
+    """While the agent runs: all of it is written anew, and a crash later forgets nothing."""
+    agent, before = lab.agent, lab.agent.last_event()
+    agent.configure(config())
+    agent.cli("apply", agent.config_file)
+    agent.cli("backend", "maint", "auto", "near1", "--reason", "test")
+    indices = {(item["pool"], item["name"]): item["index"] for item in agent.show("backends")}
+    shutil.rmtree(agent.state)
+    assert str(agent.state) in agent.wait_event("state_unsaved", since=before)["text"]
+    agent.wait_event("state_saved", since=before)
+    assert {path.name for path in agent.state.iterdir()} >= set(FILES)
+    agent.end(signal.SIGKILL)
+    agent.start()
+    assert agent.states("auto")["near1"] == "maint" and agent.status()["config"]["source"] == "socket"
+    assert {(item["pool"], item["name"]): item["index"] for item in agent.show("backends")} == indices
+    assert agent.events("state_saved", since=before) and not agent.events("snapshot_lost", since=before)
+
+
+def test_rollback_on_a_read_only_disk(served, small_disk):
+    """The former configuration comes back whole, whatever cannot be written; with a disk again, that is."""
+    agent, fewer, file = served.agent, config(), served.folder / "fewer.yaml"
+    fewer["pools"]["vip"]["backends"].pop()
+    fewer["pools"] = {name: fewer["pools"][name] for name in ("vip", "echo")}
+    fewer["services"] = {name: service for name, service in fewer["services"].items()
+                         if service["pool"] in fewer["pools"]}
+    agent.start(config())
+    wait_all_up(served)
+    before = {(item["pool"], item["name"]): item["index"] for item in agent.show("backends")}
+    file.write_text(yaml(fewer))
+    agent.cli("apply", file, "--confirm", "1h")
+    assert "far1" not in agent.states("vip")
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    try:
+        agent.cli("rollback")
+        agent.wait_resolved()
+        wait_all_up(served)
+        assert {(item["pool"], item["name"]): item["index"] for item in agent.show("backends")} == before
+        assert "snapshot.json" in agent.log() and "Read-only" in agent.log()
+        with streaming(served):
+            wait_all_up(served)
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    wait_for(lambda: "vip/far1" in saved(agent, "snapshot.json")["ids"]["backends"], "the indices are kept", 40)
 
 
 def restart_with(lab, files, name, content):
@@ -194,6 +257,55 @@ def test_pins_removed(lab, lost):
         assert kernel_ids(lab) == ids, "adopted, not made anew"
         wait_all_up(lab)
     assert not lab.agent.events("backend_down", since=before)
+
+
+def way_of_probes(lab):
+    """What of it is in the balancer's namespace."""
+    return (lab.lb.run("ip", "rule").stdout + lab.lb.run("ip", "-6", "rule").stdout).count("6080") + \
+        lab.lb.run("tc", "filter", "show", "dev", "lo", "egress").stdout.count("sluice")
+
+
+@pytest.mark.parametrize("running", (True, False), ids=("agent", "no-agent"))
+@pytest.mark.parametrize("lost", (".", "maps", "links"))
+def test_detach_after_pins_were_removed(lab, lost, running):
+    """Whatever is left of Sluice in the kernel goes, the way of probes too."""
+    assert way_of_probes(lab) and xdp_of(lab, "eth0")
+    if not running:
+        lab.agent.end(signal.SIGKILL)
+    shutil.rmtree(lab.agent.bpffs / lost)
+    lab.agent.cli("detach", "--yes", *(() if running else ("--bpffs", lab.agent.bpffs)))
+    if running:
+        assert lab.agent.process.wait(timeout=20) == 0
+    assert not way_of_probes(lab) and not lab.agent.bpffs.exists()
+    assert xdp_of(lab, "eth0") is None and xdp_of(lab, "eth1") is None
+    lab.agent.start()
+    wait_all_up(lab)
+
+
+@pytest.mark.parametrize("harm", (
+    "ip rule del pref 5150", "ip -6 rule del pref 5151", "ip route flush table 6080", "tc qdisc del dev lo clsact"))
+def test_way_of_probes_repaired(lab, harm):
+    """It is made again, which an event tells once, and nobody is judged by it."""
+    before, way = lab.agent.last_event(), way_of_probes(lab)
+    lab.lb.run(*harm.split())
+    assert "6080" in lab.agent.wait_event("dataplane_repaired", since=before)["text"]
+    assert way_of_probes(lab) == way
+    wait_all_up(lab)
+    assert len(lab.agent.events("dataplane_repaired", since=before)) == 1
+    assert not lab.agent.events("backend_down", since=before)
+
+
+def test_program_taken_off(lab):
+    """Packets were not forwarded for a moment, so an event tells of it."""
+    before = lab.agent.last_event()
+    lab.lb.run("bpftool", "link", "detach", "pinned", lab.agent.bpffs / "links/eth0")
+    event = lab.agent.wait_event("dataplane_repaired", since=before)
+    assert event["text"].startswith("eth0: ") and interface(lab, "eth0")["reattached"] == 1
+    assert xdp_of(lab, "eth0")
+    with streaming(lab):
+        wait_all_up(lab)
+    kinds = [event["event"] for event in lab.agent.events(since=before)]
+    assert kinds == ["dataplane_repaired"], kinds
 
 
 def interface(lab, name):

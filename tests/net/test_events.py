@@ -126,6 +126,40 @@ def test_watch(lab):
         assert all(event["backend"] == "far1" for event in one.events)
 
 
+def test_numbers_after_a_crash(lab):
+    """What was seen before it keeps its number, and is not seen again."""
+    with Watch(lab.agent) as watch:
+        watched(lab, watch)
+        before = lab.agent.last_event()
+        for weight in range(5):
+            wish(lab, "weight", "far1", weight=weight)
+        wait_for(lambda: watch.events[-1]["id"] == before + 5, "who watches has seen them")
+        restart(lab.agent, signal.SIGKILL)
+        wish(lab, "ready", "far1")
+        wait_for(lambda: watch.events[-1]["event"] == "backend_ready", "and sees what comes then")
+        ids = [event["id"] for event in watch.events]
+        assert ids == list(range(ids[0], ids[0] + len(ids)))
+        assert watch.events == lab.agent.events(since=ids[0] - 1)
+
+
+def test_numbers_begin_anew(lab):
+    """Who waits for numbers that there were before the file was lost gets what happens; and who asks, all of it."""
+    agent, last = lab.agent, lab.agent.last_event()
+    agent.end()
+    (agent.state / "events.jsonl").unlink()
+    agent.start()
+    agent.wait_state("six", None, "up")
+    assert 0 < agent.last_event() < last + 1000
+    client = deaf(agent, last + 1000)
+    wish(lab, "weight", "far1", weight=9)
+    got = b""
+    while b"backend_weight" not in got:
+        got += client.recv(4096)
+    assert b"agent_started" in got
+    assert agent.events(since=last + 1000) == agent.events()
+    client.close()
+
+
 # Hooks
 
 
@@ -218,12 +252,65 @@ def test_hanging_hook(lab, hook):
     lab.agent.end()
     wait_for(lambda: not any(map(alive, pids)), "the end of the agent is the end of the hook")
 
-    (hook.folder / "hanging").unlink()
+    for name in ("hang", "hanging"):
+        (hook.folder / name).unlink()
+    lab.agent.start({**config(), "notify": {"command": [str(hook.program)]}})
+    wait_for(lambda: "backend_up" in [run["SLUICE_EVENT"] for run in hook.told()], "what it had not heard is told")
+    hook.hang()
     before = notify(lab, hook, timeout="1s")
     wish(lab, "weight", "far1", weight=3)
     pids = hook.hanging()
     event = lab.agent.wait_event("hook_trouble", since=before)
     assert "killed" in event["text"] and "not done within" in event["text"] and not any(map(alive, pids)), event
+
+
+@pytest.mark.parametrize("sig", (signal.SIGTERM, signal.SIGKILL), ids=("end", "crash"))
+def test_hook_is_told_after_a_restart(lab, hook, sig):
+    """What it was not told, or not to the end, when the agent ended: nobody sleeps through an upgrade."""
+    before = notify(lab, hook, timeout="60m")
+    wish(lab, "weight", "far2", weight=3)
+    wait_for(hook.told, "it works")
+    hook.hang()
+    wish(lab, "maint", "far1")
+    hook.hanging()
+    wish(lab, "weight", "far1", weight=3)
+    lab.agent.end(sig)
+    (hook.folder / "hang").unlink()
+    lab.agent.start()
+    wish(lab, "ready", "far1")
+
+    def told():
+        events = [run["SLUICE_EVENT"] for run in hook.told()]
+        return len(events) >= 4 and events
+
+    assert wait_for(told, "all is told") == ["backend_weight", "backend_maint", "backend_weight", "backend_ready"]
+    wait_for(lambda: json.loads((lab.agent.state / "notify.json").read_text())["told"] == lab.agent.last_event(),
+             "it is noted what was told")
+    restart(lab.agent, sig)
+    wish(lab, "maint", "far1")
+    runs = wait_for(lambda: len(hook.told()) >= 5 and hook.told(), "what comes then is told")
+    assert [run["SLUICE_EVENT"] for run in runs[4:]] == ["backend_maint"], "and nothing twice"
+    assert not lab.agent.events("hook_trouble", since=before)
+
+
+def test_hook_is_told_no_old_news(lab, hook):
+    """What happened more than an hour ago it is not told any more, and that is said."""
+    before = notify(lab, hook, timeout="60m")
+    hook.hang()
+    wish(lab, "maint", "far1")
+    wish(lab, "weight", "far1", weight=3)
+    hook.hanging()
+    lab.agent.end()
+    (hook.folder / "hang").unlink()
+    file = lab.agent.state / "events.jsonl"
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    for event in events:
+        event["time"] = "2020" + event["time"][4:]
+    file.write_text("".join(json.dumps(event) + "\n" for event in events))
+    lab.agent.start()
+    assert "2 events" in lab.agent.wait_event("hook_trouble", since=before)["text"]
+    wish(lab, "ready", "far1")
+    assert [run["SLUICE_EVENT"] for run in wait_for(hook.told, "what is new is told")] == ["backend_ready"]
 
 
 def test_hook_rate(lab, hook):
@@ -253,6 +340,12 @@ def test_missing_hook(lab, hook):
         wish(lab, "weight", "far1", weight=weight)
     assert len(lab.agent.events("hook_trouble", since=before)) == 1
     assert lab.agent.states("six")["far1"] == "up"
+    # another one is news
+    for command, user, text in (("/no/such/hook", "nobody", "/no/such/hook"), ("/bin/true", "no-such-user", "no-such")):
+        before = lab.agent.last_event()
+        said = lab.agent.reload({**config(), "notify": {"command": [command], "user": user}})
+        assert "cannot be run" in said.stderr and text in said.stderr, said
+        wait_for(lambda: text in lab.agent.events("hook_trouble", since=before)[-1]["text"], "its failure is said")
 
 
 # A flood

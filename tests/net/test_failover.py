@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Backends that fail leave the table and come back, as probes find it, by every way that packets take to them."""
 import contextlib
+import json
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -20,8 +22,8 @@ def config(probe=None, **pool):
     for each in config["pools"].values():
         each["probe"] = WEB
         each["hold_down"] = "off"
-    config["pools"]["all"] = {"forward": "gue", "probe": probe or WEB, "hold_down": "off", "backends": backends(BACKENDS),
-                              **pool}
+    config["pools"]["all"] = {"forward": "gue", "probe": probe or WEB, "hold_down": "off",
+                              "backends": backends(BACKENDS), **pool}
     config["services"]["all"] = {"address": [vip(ALL, 4), vip(ALL, 6)], "ports": [f"{HTTP}/tcp"], "pool": "all"}
     return config
 
@@ -195,18 +197,58 @@ def test_min_healthy(lab):
     lab.agent.wait_event("pool_recovered", "all", since=before)
 
 
-def test_fallback(lab):
-    """When no backend is usable, the services use the fallback pool; and go back."""
+@pytest.mark.parametrize("kept", (0, 2), ids=("empty", "kept"))
+def test_fallback(lab, kept):
+    """While no backend is up, failed ones kept or not, the services use the fallback pool, if that has any; and go
+    back."""
+    near, far = "gue-4-near", "gue-4-far"
     changed = config()
-    changed["pools"]["gue-4-near"]["fallback"] = "gue-4-far"
+    changed["pools"][near].update(fallback=far, min_healthy=kept)
     lab.agent.reload(changed)
-    lab.agent.wait_state("gue-4-near", None, "up")
-    address = vip(VIP_OF["gue-4-near"], 4)
+    lab.agent.wait_state(near, None, "up")
+    lab.agent.wait_state(far, None, "up")
+
+    def await_server(pool):
+        wait_for(lambda: lab.agent.show("pools", near)[0]["effective"] == pool, f"{pool} serves")
+
+    def answered():
+        return set(curl(lab.client1, vip(VIP_OF[near], 4), lab.tag(), 20))
+
     before = lab.agent.last_event()
     with cut_off(lab, "near1"), cut_off(lab, "near2"):
-        lab.agent.wait_event("pool_fallback", "gue-4-near", since=before)
-        wait_for(lambda: lab.agent.show("pools", "gue-4-near")[0]["effective"] == "gue-4-far", "the fallback serves")
-        assert set(curl(lab.client1, address, lab.tag(), 20)) == {"far1", "far2"}
-    lab.agent.wait_event("pool_recovered", "gue-4-near", since=before, seconds=20)
-    lab.agent.wait_state("gue-4-near", None, "up", 20)
-    assert set(curl(lab.client1, address, lab.tag(), 20)) == {"near1", "near2"}
+        event = lab.agent.wait_event("pool_fallback", near, since=before)
+        assert event["text"].endswith(f"use pool {far}"), event
+        await_server(far)
+        assert lab.agent.show("pools", near)[0]["kept"] == kept
+        assert answered() == {"far1", "far2"}
+        before = lab.agent.last_event()
+        with cut_off(lab, "far1"), cut_off(lab, "far2"):
+            lab.agent.wait_event("pool_degraded" if kept else "pool_empty", near, since=before)
+            await_server(near)
+        lab.agent.wait_event("pool_fallback", near, since=before, seconds=20)
+        await_server(far)
+        lab.agent.wait_state(far, None, "up", 20)
+        assert answered() == {"far1", "far2"}
+    lab.agent.wait_event("pool_recovered", near, since=before, seconds=20)
+    lab.agent.wait_state(near, None, "up", 20)
+    assert answered() == {"near1", "near2"}
+
+
+def test_times_go_on_over_crashes(lab):
+    """A drain ends when it was to end, a slow start goes on, nobody's state is of today; whatever the agent does."""
+    lab.agent.reload(config(ramp="60m"))
+    lab.agent.cli("backend", "maint", "all", "near1")
+    lab.agent.cli("backend", "ready", "all", "near1")
+    lab.agent.cli("backend", "drain", "all", "far1", "--for", "1h")
+    drained = time.monotonic()
+    before = {item["name"]: item["state_since"] for item in lab.agent.show("backends", "all")}
+    file = lab.agent.state / "health.json"
+    wait_for(lambda: "near1" in json.loads(file.read_text())["pools"]["all"]["ramp_ms"], "the slow start is saved")
+    for way in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+        lab.agent.end(way)
+        lab.agent.start()
+        gone = (time.monotonic() - drained) * 1000
+        assert lab.agent.backend("all", "far1")["override"]["left_ms"] <= 3_600_000 - gone, "since the last crash"
+        assert lab.agent.backend("all", "near1")["weight_now"] == 10
+        assert {item["name"]: item["state_since"] for item in lab.agent.show("backends", "all")} == before
+    lab.agent.cli("backend", "ready", "all", "far1")

@@ -16,12 +16,7 @@ SECONDS = 20
 @pytest.fixture(scope="module")
 def account():
     require()
-    lab = kills.Lab()
-    try:
-        account = kills.run(lab, SECONDS)
-    finally:
-        lab.close()
-    print(kills.summary(account))
+    account = kills.experiment(SECONDS)
     print(account.wrk)
     return account
 

@@ -77,6 +77,7 @@ BAD_WISHES = {
     "cut": json.dumps(GOOD)[:-1], "more": json.dumps(GOOD) + "x", "twice": '{"action": "maint", "action": "ready"}',
     "binary": bytes(range(256)), "deep": "[" * 500_000, "large": '{"action": "' + "x" * (4 << 20) + '"}',
     "not UTF-8": b'{"action": "maint", "pool": "six", "backend": "near1", "reason": "\xff\xfe"}',
+    **{f"cut in a character {length}": ('{"' + "x" * length + "\\é€😀").encode() for length in range(20)},
     "NUL": '{"action": "maint", "pool": "six", "backend": "near1\\u0000"}',
     "no action": '{"pool": "six", "backend": "near1"}', "no pool": '{"action": "maint", "backend": "near1"}',
     "no backend": '{"action": "maint", "pool": "six"}',
@@ -111,7 +112,8 @@ def test_wrong_names(lab):
     for pool, backend, says in (("sixx", "near1", "no pool 'sixx': did you mean 'six'?"),
                                 ("six", "nera1", "no backend 'nera1': did you mean 'near1'?"),
                                 ("steady", "back1", "no backend 'back1'"), ("", "", "no pool ''"),
-                                ("x" * 5000, "near1", "no pool 'xxx"), ("six", "\u202e\u0007é" * 99, "no backend")):
+                                ("x" * 5000, "near1", "no pool 'xxx"), ("six", "\u202e\u0007é" * 99, "no backend"),
+                                *(("six", "x" * length + "é€😀" * 30, "no backend 'xxx") for length in range(3, 12))):
         status, reply = post(lab.agent, "/v1/backend", json.dumps({**GOOD, "pool": pool, "backend": backend}))
         assert status == 404 and says in reply["error"], reply
     result = lab.agent.cli("backend", "maint", "six", "near2", "nera1", check=False)

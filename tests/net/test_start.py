@@ -2,6 +2,7 @@
 """Starts that fail leave everything as it was, and a second agent in the namespace makes do with what is left."""
 import json
 import signal
+import time
 
 from agent import Agent
 from operators import config, fresh_lab, overrides, server_gone  # noqa: F401
@@ -23,6 +24,20 @@ def test_failed_start_forgets_nothing(lab):
     lab.agent.start()
     assert overrides(lab) == before
     assert lab.agent.backend("six", "far1")["state"] == "maint"
+
+
+def test_state_of_another_agent(lab):
+    """Two with one state folder would forget for each other who is out: the second one does not start."""
+    lab.agent.cli("backend", "maint", "six", "far1", "--reason", "disk swap")
+    other = Agent(lab.topology, "other")
+    other.bpffs, other.state = lab.topology.bpffs / "other", lab.agent.state
+    other.configure({**config(), "interfaces": [{"name": "lo", "mode": "generic"}]})
+    assert other.popen().wait(timeout=20) == 1
+    assert f"another sluiced keeps its state in {other.state}: stop it, or give --state another" in other.log()
+    before = overrides(lab)
+    lab.agent.end(signal.SIGKILL)
+    lab.agent.start()
+    assert overrides(lab) == before and before.keys() == {"far1"}
 
 
 def test_hook_hears_of_what_was_lost(lab):
@@ -49,12 +64,27 @@ def test_second_agent(lab):
         assert probe["via"] == "address" and "another sluiced" in probe["why"]
         assert lab.agent.backend("six", "near1")["probes"][0]["via"] == "vip"
         wait_for(lambda: other.status()["uptime_s"] >= 3, "it has asked for the way again")
-        assert other.log().count("another sluiced") == 1, other.log()
+        assert other.log().count("probes to VIPs: another sluiced") == 1, other.log()
         lab.agent.end()
         wait_for(lambda: other.backend("six", "near1")["probes"][0]["via"] == "vip", "the other one takes the way")
         other.wait_state("six", None, "up")
     finally:
         other.close()
+
+
+def test_verdict_is_remembered(lab):
+    """The first one after a quiet time is saved at once: a crash right after it revives nobody."""
+    file = lab.agent.state / "health.json"
+    wait_for(lambda: time.time() - file.stat().st_mtime > 1, "nothing has been saved for a second")
+    before = lab.agent.last_event()
+    with server_gone(lab, "back1"):
+        event = lab.agent.wait_event("backend_down", "six", "back1", before)
+        lab.agent.end(signal.SIGKILL)
+        assert [backend["name"] for backend in json.loads(file.read_text())["pools"]["six"]["down"]] == ["back1"]
+        lab.agent.start()
+        backend = lab.agent.backend("six", "back1")
+        assert backend["state"] == "down" and backend["slots"] == 0 and "refused" in backend["probe"], backend
+        assert not lab.agent.events("backend_down", since=event["id"]), "it is no news"
 
 
 def test_kept_backend_is_remembered(lab):

@@ -132,6 +132,16 @@ MODES = {
 }
 
 
+def test_probes_are_nobodys_packets(lab):
+    """Neither probes nor what this host sends when one has ended come to the XDP program as clients' packets."""
+    def packets():
+        return {item["name"]: item["packets"] for item in lab.agent.show("services")}
+
+    before, begun = packets(), lab.agent.status()["probing"]["begun"]
+    wait_for(lambda: lab.agent.status()["probing"]["begun"] > begun + 1000, "1,000 probes have begun", 20)
+    assert packets() == before
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_misbehaving_server(lab, mode):
     """It leaves the tables of the probes that are concerned, with an event that tells why; and it comes back."""

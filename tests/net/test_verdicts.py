@@ -13,17 +13,10 @@ import pytest
 import badserver
 from agent import backends
 from topology import HERE, PYTHON, Stream, address, wait_for
-from trouble import INTERFACES, SERVERS, WEB, config, misbehaving, not_up, start_servers, vip, wait_all_up
+from trouble import INTERFACES, PACE, SERVERS, WEB, config, misbehaving, not_up, vip, wait_all_up
 
 DAY = 24 * 3600
 CALM = 20  # seconds to wait for a probe_trouble_over, which comes 5 seconds after the end
-
-
-@pytest.fixture(scope="module")
-def served(bare_lab):
-    start_servers(bare_lab)
-    bare_lab.agent.start(config())
-    return bare_lab
 
 
 @pytest.fixture
@@ -140,6 +133,26 @@ def test_link_down(lab):
     lab.agent.wait_event("probe_trouble_over", since=before, seconds=CALM)
     assert not verdicts(lab, before)
     wait_all_up(lab)
+
+
+def test_silent_from_the_start(lab):
+    """A host that is not there is its own fault, not this one's, although no packet can be sent to it: however it is
+    probed, and not even if silence would be a good answer of a host that is."""
+    before = lab.agent.last_event()
+    changed = config()
+    probes = {"tcp": {"port": 9}, "udp": {"port": 9, "send": "x"}, "ping": {},
+              "dns": {"port": 9, "name": "www.example.com"}}
+    for number, (kind, probe) in enumerate(probes.items()):
+        for family in (4, 6):
+            name = f"nobody-{kind}-{family}"
+            changed["pools"][name] = {"table_size": 251, "start": "up", "probe": {"type": kind, **probe, **PACE},
+                                      "backends": [{"name": "nobody", "address": address(1, 99, family)}]}
+            changed["services"][name] = {"address": vip(30 + number, family), "ports": ["9/tcp", "9/udp"], "pool": name}
+            changed["pools"][name]["probe"]["via"] = "vip"
+    lab.agent.reload(changed)
+    for name in set(changed["pools"]) - set(config()["pools"]):
+        event = lab.agent.wait_event("backend_down", name, "nobody", before)
+        assert " within 400 ms" in event["text"], event
 
 
 def test_agent_stopped(lab):

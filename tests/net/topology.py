@@ -62,13 +62,13 @@ def backend_address(name, family):
 
 
 def wait_for(condition, what, seconds=10.0):
-    """Polls until condition() is true and returns its value; a failure says what did not come."""
+    """Polls until condition() is true and returns its value; a failure says what (or what()) did not come."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what() if callable(what) else what}"
         time.sleep(0.02)
 
 
@@ -121,9 +121,9 @@ class Topology:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-net-"))
         self.namespaces = {}
         self.bpffs = self.folder / "bpf"
-        self.bpffs.mkdir()
-        subprocess.run(["mount", "-t", "bpf", "none", self.bpffs], check=True)
         try:
+            self.bpffs.mkdir()
+            subprocess.run(["mount", "-t", "bpf", "none", self.bpffs], check=True)
             self.build()
         except BaseException:
             self.close()
@@ -266,8 +266,9 @@ class Backends:
 
     def restart_nginx(self, name):
         """After its processes were killed."""
+        namespace = self.topology.namespaces[name]
         self.run_nginx(name)
-        wait_for(lambda: self.topology.namespaces[name].run("ss", "-Hltn", f"sport = {HTTP}").stdout, f"nginx on {name}")
+        wait_for(lambda: namespace.run("ss", "-Hltn", f"sport = {HTTP}").stdout, f"nginx on {name}")
 
     def backend_command(self, name, *arguments, check=True):
         return self.topology.namespaces[name].run(

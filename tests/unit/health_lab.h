@@ -3,32 +3,34 @@
  * A judgement under a script. After every step it is checked that what must always
  * hold does hold: lab_check().
  *
- *   configuration  "web rise=2 fall=3 min=50%: a b=50 c@9; z: d"   pools with settings, backends with weight and
- * address steps          "a+++ b-- c? b.1+ +200 maint:a weight:b:10"     passes, failures and trouble of a backend's
- * (second) probe; milliseconds; operators
+ *   configuration  "web rise=2 fall=3 min=50% service=www: a b=50 c@9; z: d"
+ *                  pools with settings, backends with weight and address
+ *   steps          "a+++ b-- c? b.1+ +200 maint:a weight:b:10"
+ *                  passes, failures and trouble of a backend's (second) probe; milliseconds; operators
  *
  * Backends go by their name alone, which is unique over all pools.
  */
 #ifndef SLUICE_TEST_HEALTH_LAB_H
 #define SLUICE_TEST_HEALTH_LAB_H
 
-#include "unit/sample.h"
-
-#include <ctype.h>
+#include "unit/health_check.h"
 
 #include "lib/memory.h"
-#include "model/health.h"
 
-#define LAB_BACKENDS 64
-#define LAB_UID	     1000
+#define LAB_UID 1000
 
-struct lab {
-	struct health *health;
-	__u64 now;
-	size_t pools;
-	char told[4096];  /* events since the last look: "up:a degraded:web" */
-	char texts[8192]; /* theirs, a line each */
-};
+static inline void lab_note_pool(struct lab *lab, const struct event_fact *fact)
+{
+	size_t i = 0;
+
+	if (fact->kind < EVENT_pool_degraded || fact->kind > EVENT_pool_recovered)
+		return;
+	while (*lab->last[i].pool && strcmp(lab->last[i].pool, fact->pool) != 0)
+		assert_true(++i < 8);
+	snprintf(lab->last[i].pool, sizeof(lab->last[i].pool), "%s", fact->pool);
+	snprintf(lab->last[i].text, sizeof(lab->last[i].text), "%s", fact->text);
+	lab->last[i].kind = fact->kind;
+}
 
 static inline void lab_event(void *argument, const struct event_fact *fact)
 {
@@ -47,17 +49,25 @@ static inline void lab_event(void *argument, const struct event_fact *fact)
 	snprintf(lab->told + used, sizeof(lab->told) - used, "%s%s:%s", used ? " " : "", name, of);
 	used = strlen(lab->texts);
 	snprintf(lab->texts + used, sizeof(lab->texts) - used, "%s\n", fact->text);
+	lab_note_pool(lab, fact);
 }
 
 /* Seconds of a day in 2024, so that times of day do not look like the monotonic ones. */
+static time_t lab_wall = 1720000000;
+
 static inline time_t lab_clock(time_t *unused)
 {
 	(void)unused;
-	return 1720000000;
+	return lab_wall;
 }
 
+/* What a pool's settings say of more than itself. */
+struct lab_links {
+	const char *fallback, *service;
+};
+
 static inline void lab_setting(struct config_pool *pool, const char *word, __u32 *rise, __u32 *fall,
-			       const char **probes, const char **fallback)
+			       const char **probes, struct lab_links *links)
 {
 	struct config_judgement *judgement = &pool->judgement;
 	const char *value = strchr(word, '=');
@@ -73,7 +83,9 @@ static inline void lab_setting(struct config_pool *pool, const char *word, __u32
 	else if (LAB_IS("probes"))
 		*probes = value;
 	else if (LAB_IS("fallback"))
-		*fallback = value;
+		links->fallback = value;
+	else if (LAB_IS("service"))
+		links->service = value;
 	else if (LAB_IS("ramp"))
 		judgement->ramp_ms = (__u32)atoi(value);
 	else if (LAB_IS("start"))
@@ -126,7 +138,7 @@ static inline void lab_backend(struct config *config, struct config_pool *pool, 
 		backend->weight = (__u32)atoi(word + length + 1);
 }
 
-static inline void lab_pool(struct config *config, char *text, const char **fallback)
+static inline void lab_pool(struct config *config, char *text, struct lab_links *links)
 {
 	__u32 rise = 1, fall = 1;
 	const char *probes = "tcp";
@@ -140,7 +152,7 @@ static inline void lab_pool(struct config *config, char *text, const char **fall
 	pool = sample_pool(config, arena_strdup(config->arena, strtok_r(text, " ", &save)), 7, LAB_BACKENDS);
 	pool->fallback = CONFIG_NONE;
 	for (char *word; (word = strtok_r(NULL, " ", &save));)
-		lab_setting(pool, word, &rise, &fall, &probes, fallback);
+		lab_setting(pool, word, &rise, &fall, &probes, links);
 	lab_probes(config, pool, probes, rise, fall);
 	save = NULL;
 	for (char *word = strtok_r(rest, " ", &save); word; word = strtok_r(NULL, " ", &save))
@@ -149,141 +161,20 @@ static inline void lab_pool(struct config *config, char *text, const char **fall
 
 static inline struct config *lab_config(const char *spec)
 {
-	struct config *config = sample_config(8, 0);
-	const char *fallback[8] = {0};
+	struct config *config = sample_config(8, 8);
+	struct lab_links links[8] = {0};
 	char *text = arena_strdup(config->arena, spec), *save = NULL;
 
 	for (char *pool = strtok_r(text, ";", &save); pool; pool = strtok_r(NULL, ";", &save))
-		lab_pool(config, pool, &fallback[config->pool_count]);
-	for (size_t i = 0; i < config->pool_count; i++)
-		for (size_t j = 0; fallback[i] && j < config->pool_count; j++)
-			if (strcmp(config->pools[j].name, fallback[i]) == 0)
+		lab_pool(config, pool, &links[config->pool_count]);
+	for (size_t i = 0; i < config->pool_count; i++) {
+		for (size_t j = 0; links[i].fallback && j < config->pool_count; j++)
+			if (strcmp(config->pools[j].name, links[i].fallback) == 0)
 				config->pools[i].fallback = j;
+		if (links[i].service)
+			sample_service(config, links[i].service, i, 0, 0);
+	}
 	return config;
-}
-
-static inline size_t lab_minimum(const struct health_pool *pool)
-{
-	size_t judged = pool->roles[ROLE_UP] + pool->roles[ROLE_FALLEN] + pool->roles[ROLE_FAILED];
-	size_t whole = judged * pool->judgement.min_healthy;
-
-	return pool->judgement.min_healthy_percent ? whole / 100 + (whole % 100 != 0) : pool->judgement.min_healthy;
-}
-
-static inline void lab_check_backend(const struct lab *lab, const struct health_backend *backend,
-				     size_t roles[HEALTH_ROLES])
-{
-	const struct health_pool *pool = backend->pool;
-	const struct health_override *override = &backend->override;
-	__u32 wanted = override->weighted ? override->weight : backend->configured;
-	__u32 weight = health_weight(backend);
-	__u64 next = health_next(lab->health);
-	bool up = backend->state == STATE_UP, held = backend->held_until > lab->now;
-
-	assert_true(weight == 0 || ((up || backend->kept) && weight <= wanted));
-	assert_true(weight > 0 || wanted == 0 || !(up || backend->kept));
-	assert_true(!backend->kept || (backend->state == STATE_DOWN && backend->fell && wanted));
-	assert_true(override->state == STATE_UP || override->state == backend->state);
-	assert_true(!up || (!held && backend->verdict != VERDICT_DOWN));
-	assert_true(!backend->kept || weight == wanted); /* nobody ramps then */
-	assert_true(!pool->kept || !weight || weight == wanted);
-	assert_true(!held || next <= backend->held_until);
-	assert_true(!backend->override.until || override->state != STATE_DRAIN || next <= override->until);
-	if (override->state != STATE_UP || !wanted)
-		roles[ROLE_OUT]++;
-	else if (up)
-		roles[ROLE_UP]++;
-	else if (backend->verdict == VERDICT_NONE)
-		roles[ROLE_WAITING]++;
-	else
-		roles[backend->fell ? ROLE_FALLEN : ROLE_FAILED]++;
-}
-
-/* Of two that are down: whether `a` is kept rather than `b`. */
-static inline bool lab_prefers(const struct health_backend *a, const struct health_backend *b)
-{
-	bool x = a->verdict == VERDICT_UP, y = b->verdict == VERDICT_UP;
-
-	return x != y ? x : a->fell >= b->fell;
-}
-
-static inline void lab_check_pool(const struct lab *lab, const struct health_pool *pool)
-{
-	size_t roles[HEALTH_ROLES] = {0}, kept = 0, wanted = lab_minimum(pool), can;
-
-	for (size_t i = 0; i < pool->backend_count; i++) {
-		const struct health_backend *a = pool->backends[i];
-
-		lab_check_backend(lab, a, roles);
-		kept += a->kept;
-		for (size_t j = 0; j < pool->backend_count; j++) {
-			const struct health_backend *b = pool->backends[j];
-
-			if (a->kept && !b->kept && b->role == ROLE_FALLEN)
-				assert_true(lab_prefers(a, b));
-		}
-	}
-	assert_memory_equal(roles, pool->roles, sizeof(roles));
-	can = roles[ROLE_UP] + roles[ROLE_FALLEN];
-	assert_int_equal(pool->up, roles[ROLE_UP]);
-	assert_int_equal(pool->kept, kept);
-	assert_int_equal(kept, pool->up >= wanted ? 0 : (wanted < can ? wanted : can) - pool->up);
-	assert_int_equal(health_usable(pool), pool->up + kept > 0);
-	assert_true(pool->up < wanted || !pool->degraded);
-}
-
-static inline void lab_check(const struct lab *lab)
-{
-	__u64 next = health_next(lab->health);
-
-	assert_true(!next || next > lab->now);
-	for (size_t i = 0; i < lab->pools; i++) {
-		size_t effective = health_effective_pool(lab->health, i);
-
-		lab_check_pool(lab, health_pool(lab->health, i));
-		assert_true(effective == i || (health_usable(health_pool(lab->health, effective)) &&
-					       !health_usable(health_pool(lab->health, i))));
-	}
-}
-
-/* What the tables are made from, before a step. */
-struct lab_before {
-	__u32 weights[LAB_BACKENDS];
-	__u64 generations[8];
-};
-
-static inline void lab_note(const struct lab *lab, struct lab_before *before)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < lab->pools; i++) {
-		const struct health_pool *pool = health_pool(lab->health, i);
-
-		before->generations[i] = pool->generation;
-		for (size_t j = 0; j < pool->backend_count; j++)
-			before->weights[n++] = health_weight(pool->backends[j]);
-	}
-}
-
-/* Generations and what the function returned tell exactly whether weights changed; and all that must always hold. */
-static inline void lab_checked(const struct lab *lab, const struct lab_before *before, bool returned)
-{
-	bool any = false;
-	size_t n = 0;
-
-	for (size_t i = 0; i < lab->pools; i++) {
-		const struct health_pool *pool = health_pool(lab->health, i);
-		bool changed = false;
-
-		for (size_t j = 0; j < pool->backend_count; j++)
-			changed |= before->weights[n++] != health_weight(pool->backends[j]);
-		assert_true(pool->generation >= before->generations[i]);
-		assert_true(!changed || pool->generation > before->generations[i]);
-		assert_true(returned || pool->generation == before->generations[i]);
-		any |= pool->generation > before->generations[i];
-	}
-	assert_int_equal(any, returned);
-	lab_check(lab);
 }
 
 static inline struct health_backend *lab_find(const struct lab *lab, const char *name)
@@ -430,11 +321,17 @@ static inline void lab_expect(const struct lab *lab, const char *shown)
 	assert_string_equal(lab_show(lab, text), shown);
 }
 
+/* The events up to now are not looked at. */
+static inline void lab_forget(struct lab *lab)
+{
+	*lab->told = *lab->texts = '\0';
+}
+
 /* The events since the last look. */
 static inline void lab_told(struct lab *lab, const char *told)
 {
 	assert_string_equal(lab->told, told);
-	*lab->told = *lab->texts = '\0';
+	lab_forget(lab);
 }
 
 /* One of the texts of the events since the last look has this in it. */

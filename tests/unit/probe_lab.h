@@ -7,7 +7,6 @@
 #define SLUICE_TEST_PROBE_LAB_H
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -25,9 +24,10 @@
 
 #include "lib/memory.h"
 #include "probe/probe.h"
+#include "unit/descriptors.h"
 #include "unit/parsed.h"
-
-#define PATIENCE 60 /* s, after which a test has failed */
+#include "unit/patience.h"
+#include "unit/shell.h"
 
 struct lab {
 	struct event_base *base;
@@ -43,18 +43,6 @@ struct lab {
 	size_t descriptors; /* that were open before the test */
 };
 
-__attribute__((format(printf, 1, 2))) static inline void lab_run(const char *format, ...)
-{
-	char command[1024];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(command, sizeof(command), format, arguments);
-	va_end(arguments);
-	if (system(command) != 0)
-		fail_msg("failed: %s", command);
-}
-
 /* To be called once, before the first test. */
 static inline int lab_namespace(void **state)
 {
@@ -62,27 +50,10 @@ static inline int lab_namespace(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	if (unshare(CLONE_NEWNET))
 		return -1;
-	lab_run("ip link set lo up && ip addr add 2001:db8::1/128 dev lo");
+	/* the kernel makes the address's route a moment later */
+	shell_run("ip link set lo up && ip addr add 2001:db8::1/128 dev lo && "
+		  "timeout 60 sh -c 'until ip -6 route get 2001:db8::1; do sleep 0.01; done' >/dev/null 2>&1");
 	return 0;
-}
-
-static inline size_t lab_descriptors(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	while (readdir(folder))
-		count++;
-	closedir(folder);
-	return count;
-}
-
-static inline void lab_out_of_patience(evutil_socket_t fd, short what, void *argument)
-{
-	(void)fd;
-	(void)what;
-	(void)argument;
-	fail_msg("nothing happened for %d s", PATIENCE);
 }
 
 static inline void lab_done(void *argument, enum finding finding, const char *text)
@@ -96,16 +67,15 @@ static inline void lab_done(void *argument, enum finding finding, const char *te
 	snprintf(lab->text, sizeof(lab->text), "%s", text);
 }
 
-static inline int lab_setup(void **state)
+/* For probes of this type. */
+static inline struct lab *lab_setup(void **state, enum probe_type type)
 {
 	struct lab *lab = memory_new(1, sizeof(*lab));
-	const struct timeval patience = {.tv_sec = PATIENCE};
 
 	lab->base = event_base_new();
-	lab->patience = evtimer_new(lab->base, lab_out_of_patience, NULL);
-	evtimer_add(lab->patience, &patience);
+	lab->patience = patience_new(lab->base);
 	lab->shared.base = lab->base;
-	lab->probe = (struct config_probe){.interval_ms = 10000, .timeout_ms = 10000};
+	lab->probe = (struct config_probe){.type = type, .interval_ms = 10000, .timeout_ms = 10000};
 	lab->job = (struct probe_job){.base = lab->base,
 				      .probe = &lab->probe,
 				      .address = parsed_address("127.0.0.1"),
@@ -115,16 +85,16 @@ static inline int lab_setup(void **state)
 				      .shared = &lab->shared,
 				      .done = lab_done,
 				      .argument = lab};
-	lab->descriptors = lab_descriptors();
+	lab->descriptors = descriptors_open();
 	*state = lab;
-	return 0;
+	return lab;
 }
 
 static inline int lab_teardown(void **state)
 {
 	struct lab *lab = *state;
 
-	assert_int_equal(lab_descriptors(), lab->descriptors);
+	assert_int_equal(descriptors_open(), lab->descriptors);
 	event_free(lab->patience);
 	event_base_free(lab->base);
 	free(lab);
@@ -134,6 +104,20 @@ static inline int lab_teardown(void **state)
 static inline void lab_address(struct lab *lab, const char *address)
 {
 	lab->job.address = lab->job.backend_address = parsed_address(address);
+}
+
+static inline struct config_bytes lab_bytes(const char *text)
+{
+	return (struct config_bytes){text, strlen(text)};
+}
+
+/* "VERB 127.0.0.1:PORT: TEXT", until the next call. */
+static inline const char *lab_says(const struct lab *lab, const char *verb, const char *text)
+{
+	static char whole[HEALTH_TEXT];
+
+	snprintf(whole, sizeof(whole), "%s 127.0.0.1:%u: %s", verb, lab->job.port, text);
+	return whole;
 }
 
 /* Begins the probe. Ends it as well if it cannot begin. */
@@ -172,6 +156,81 @@ static inline void lab_expect(struct lab *lab, enum finding finding, const char 
 	while (lab->finding == FINDING_TROUBLE && strstr(lab->text, "this process was held up"));
 	if (lab->finding != finding || strncmp(lab->text, text, strlen(text)) != 0)
 		fail_msg("found %d, \"%s\" instead of %d, \"%s\"", lab->finding, lab->text, finding, text);
+}
+
+/* Its host is gone: neighbour discovery fails, which the kernel tells by an ICMP error of its own. */
+static inline void lab_expect_vanished(struct lab *lab, const char *address, const char *text)
+{
+	shell_run("ip link add v0 type veth peer name v1 && ip addr add 10.9.0.1/24 dev v0 && "
+		  "ip addr add 2001:db8:9::1/64 dev v0 nodad && ip link set v1 up && ip link set v0 up && "
+		  "sysctl -qw net.ipv4.neigh.v0.retrans_time_ms=10 net.ipv6.neigh.v0.retrans_time_ms=10");
+	lab_address(lab, address);
+	lab_expect(lab, FINDING_FAILED, text);
+	shell_run("ip link del v0");
+}
+
+/* Begins the probe where no descriptor can be opened, which ends it at once. */
+static inline void lab_expect_no_descriptors(struct lab *lab)
+{
+	struct rlimit before, none;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 3; /* what there is at the least */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	lab_start(lab);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(lab->done);
+	assert_int_equal(lab->finding, FINDING_TROUBLE);
+	assert_non_null(strstr(lab->text, "this process has no file descriptor left"));
+}
+
+/* This process does nothing meanwhile, as if it did not get the processor. */
+static inline void lab_hold_up(unsigned int ms)
+{
+	usleep(ms * 1000);
+}
+
+/* The probe under way ends without a word. */
+static inline void lab_cancel(struct lab *lab)
+{
+	assert_false(lab->done);
+	probe_types[lab->probe.type]->cancel(lab->run);
+	event_base_loop(lab->base, EVLOOP_NONBLOCK);
+	assert_false(lab->done);
+}
+
+struct crowd {
+	size_t passed, others;
+	char last[HEALTH_TEXT];
+};
+
+static inline void crowd_done(void *argument, enum finding finding, const char *text)
+{
+	struct crowd *crowd = argument;
+
+	if (finding == FINDING_PASSED)
+		crowd->passed++;
+	else
+		crowd->others++;
+	snprintf(crowd->last, sizeof(crowd->last), "%s", text);
+}
+
+/* So many of the probe at once, which all pass; what the last one says goes to `last`, of HEALTH_TEXT bytes. */
+static inline void lab_expect_crowd(struct lab *lab, size_t count, char *last)
+{
+	struct crowd crowd = {0};
+	enum finding finding;
+	char text[HEALTH_TEXT];
+
+	lab->job.done = crowd_done;
+	lab->job.argument = &crowd;
+	for (size_t i = 0; i < count; i++)
+		assert_non_null(probe_start(&lab->job, &finding, text));
+	while (crowd.passed + crowd.others < count)
+		event_base_loop(lab->base, EVLOOP_ONCE);
+	assert_int_equal(crowd.passed, count);
+	strcpy(last, crowd.last);
 }
 
 /* A bound socket; its port goes to *port. SOCK_STREAM listens. */

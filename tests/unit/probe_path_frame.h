@@ -9,8 +9,7 @@
 #include <linux/ipv6.h>
 #include <linux/udp.h>
 
-#define CLASS	0xb8 /* of some packets: DSCP EF */
-#define PAYLOAD 8000 /* several segments */
+#define CLASS 0xb8 /* of some packets: DSCP EF */
 
 static const struct {
 	enum forward forward;

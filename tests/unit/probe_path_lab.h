@@ -41,11 +41,13 @@
 #include "model/header.h"
 #include "out/probe_path.h"
 #include "probe_abi.h"
+#include "unit/temp_folder.h"
 #include "wire.h"
 
 #define VIP4	 "192.0.2.10"
 #define VIP6	 "2001:db8::10"
 #define PORT	 80
+#define PAYLOAD	 8000  /* several segments */
 #define PATIENCE 10000 /* ms, until a test fails */
 
 enum place { LB, ONE, TWO, ROUTER, PLACES };
@@ -61,7 +63,7 @@ struct lab {
 	int tcp[PLACES][2], udp[PLACES][2]; /* listening on the VIPs, IPv4 and IPv6 */
 	int backends;			    /* the dataplane's map */
 	struct probe_path *path;
-	char folder[32];
+	char folder[TEMP_FOLDER_SIZE];
 };
 
 static inline void enter(const struct lab *lab, enum place place)
@@ -105,28 +107,10 @@ static inline struct address place_address(enum place place, int family)
 	return address;
 }
 
-static inline socklen_t socket_address(struct sockaddr_storage *out, const struct address *address, __u16 port)
-{
-	memset(out, 0, sizeof(*out));
-	if (address->family == AF_INET) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-
-		*v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
-		v4->sin_addr.s_addr = address->word[0];
-		return sizeof(*v4);
-	}
-
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-
-	*v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	memcpy(&v6->sin6_addr, address->word, sizeof(v6->sin6_addr));
-	return sizeof(*v6);
-}
-
 static inline void bind_to(int fd, struct address address, __u16 port)
 {
 	struct sockaddr_storage name;
-	socklen_t length = socket_address(&name, &address, port);
+	socklen_t length = address_to_socket(&address, port, &name);
 
 	assert_int_equal(bind(fd, (struct sockaddr *)&name, length), 0);
 }
@@ -205,8 +189,7 @@ static inline void start_backend(struct lab *lab, enum place place)
 
 static inline void lab_make(struct lab *lab)
 {
-	strcpy(lab->folder, "/tmp/sluice-probe-XXXXXX");
-	assert_non_null(mkdtemp(lab->folder));
+	assert_int_equal(temp_folder_make(lab->folder, 0700), 0);
 	for (enum place i = 0; i < PLACES; i++)
 		make_namespace(lab, i);
 	run(lab, ROUTER,
@@ -282,7 +265,7 @@ static inline int connect_vip(int fd, int family)
 {
 	struct sockaddr_storage name;
 	struct address address = vip(family);
-	socklen_t length = socket_address(&name, &address, PORT);
+	socklen_t length = address_to_socket(&address, PORT, &name);
 
 	return connect(fd, (struct sockaddr *)&name, length) ? -errno : 0;
 }
@@ -307,11 +290,8 @@ static inline enum place await_server(const struct lab *lab, int family, int typ
 
 static inline void lab_free(struct lab *lab)
 {
-	char command[64];
-
 	probe_path_close(lab->path);
-	snprintf(command, sizeof(command), "rm -r %s", lab->folder);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(temp_folder_remove(lab->folder), 0);
 	free(lab);
 }
 

@@ -7,7 +7,7 @@
  *
  * tests/unit/config_right/ holds right ones. Run from the repository's root.
  */
-#include "unit/config_bytes.h"
+#include "unit/config_read.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,19 +17,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "unit/temp_folder.h"
+
 #define WRONG "tests/unit/config"
-#define RIGHT "tests/unit/config_right"
-
-static struct config *read_right(const char *path)
-{
-	struct config *config;
-	char *errors;
-
-	if (config_file_read(path, &config, &errors))
-		fail_msg("%s is refused:\n%s", path, errors);
-	assert_null(errors);
-	return config;
-}
 
 /* What the file is expected to give: the "# expect: " lines that it starts with. To be freed. */
 static char *expected_errors(const char *path)
@@ -324,7 +314,7 @@ static void check_file_error(const char *path, int rc, const char *message)
 static void unreadable_files_are_named(void **state)
 {
 	struct scratch_file empty = scratch_file("", 0), large = scratch_file("", 0);
-	char folder[] = "/tmp/sluice-config-XXXXXX", fifo[64];
+	char folder[TEMP_FOLDER_SIZE], fifo[64];
 
 	(void)state;
 	check_file_error("/nonexistent/sluice.yaml", -ENOENT,
@@ -336,12 +326,11 @@ static void unreadable_files_are_named(void **state)
 	check_file_error(large.path, -EFBIG, "the file is larger than 64 MiB");
 
 	/* nobody writes to it: it must not be waited for */
-	assert_non_null(mkdtemp(folder));
+	assert_int_equal(temp_folder_make(folder, 0700), 0);
 	snprintf(fifo, sizeof(fifo), "%s/fifo", folder);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	check_file_error(fifo, -EINVAL, "the file is empty: 'interfaces' and 'hash_key' are needed at least");
-	unlink(fifo);
-	rmdir(folder);
+	assert_int_equal(temp_folder_remove(folder), 0);
 	close(empty.fd);
 	close(large.fd);
 }

@@ -3,7 +3,7 @@
  * Files that nobody writes by hand: odd bytes, bombs, configurations at their
  * limits, cut and mutated ones. ROUNDS=N and SEED=N choose the mutations.
  */
-#include "unit/config_bytes.h"
+#include "unit/config_read.h"
 
 #include <stdlib.h>
 #include <string.h>

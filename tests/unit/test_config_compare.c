@@ -1,36 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Probes compared and copied: no key of theirs is left out. Run from the repository's root. */
-#include "unit/config_bytes.h"
+#include "unit/config_read.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/arena.h"
-
-#define RIGHT "tests/unit/config_right"
-
-static struct config *read_right(const char *path)
-{
-	struct config *config;
-	char *errors;
-
-	if (config_file_read(path, &config, &errors))
-		fail_msg("%s is refused:\n%s", path, errors);
-	return config;
-}
-
-/* The configuration of one pool with these keys. */
-static struct config *read_pool(const char *keys)
-{
-	struct config *config;
-	char text[2048], *errors;
-
-	snprintf(text, sizeof(text), "%spools: {web: {%s}}\n", HEAD, keys);
-	errors = read_bytes(text, strlen(text), &config);
-	if (errors)
-		fail_msg("refused:\n%s", errors);
-	return config;
-}
 
 /* One key of a probe in two values, and how the difference is told. */
 static const struct difference {

@@ -1,34 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* What a configuration says of probes and of how they are judged. Run from the repository's root. */
-#include "unit/config_bytes.h"
+#include "unit/config_read.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define RIGHT "tests/unit/config_right"
-
-static struct config *read_right(const char *path)
-{
-	struct config *config;
-	char *errors;
-
-	if (config_file_read(path, &config, &errors))
-		fail_msg("%s is refused:\n%s", path, errors);
-	return config;
-}
-
-/* The configuration of one pool with these keys. */
-static struct config *read_pool(const char *keys)
-{
-	struct config *config;
-	char text[2048], *errors;
-
-	snprintf(text, sizeof(text), "%spools: {web: {%s}}\n", HEAD, keys);
-	errors = read_bytes(text, strlen(text), &config);
-	if (errors)
-		fail_msg("refused:\n%s", errors);
-	return config;
-}
 
 static const struct config_probe *probe_of(const struct config *config, const char *pool)
 {

@@ -64,14 +64,17 @@ static void test_every_sequence_of_findings(void **unused)
 	}
 }
 
+#define HOSTS 4096
+
 /* A random course of things. It is the same for the same seed, whatever the clock began with. */
 struct course {
 	struct lab *lab;
 	__u64 seed, started;
 	char spec[1024];
-	bool been_up[26]; /* by name, since the configuration has that address for it */
-	__u32 hosts[26];
-	__u64 trace; /* hash of all that could be seen */
+	__u32 hosts[26];     /* by name; 0: the configuration does not have it */
+	__u32 newest;	     /* of all hosts that there have been: none comes twice */
+	bool been_up[HOSTS]; /* by host */
+	__u64 trace;	     /* hash of all that could be seen */
 };
 
 static __u32 draw(struct course *course, __u32 below)
@@ -86,7 +89,31 @@ static const char *pick(struct course *course, const char *const *from, __u32 co
 #define PICK(course, ...)                                                                                              \
 	pick(course, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
-/* Pools m and n with backends a to h and n to u, some of them, some of these with another address or weight. */
+#define FIRST(pool) ((pool) == 'm' ? 'a' : 'n')
+#define LAST(pool)  ((pool) == 'm' ? 'h' : 'u')
+
+/* Gives up some backends and adds others, moves some to another address, and exchanges names. */
+static void draw_hosts(struct course *course, char pool)
+{
+	__u32 *first = &course->hosts[FIRST(pool) - 'a'], count = (__u32)(LAST(pool) - FIRST(pool) + 1);
+	bool all = !draw(course, 8);
+
+	for (__u32 i = 0; i < count; i++) {
+		if (!draw(course, 8))
+			first[i] = 0;
+		else if (!first[i] || all || !draw(course, 8))
+			first[i] = ++course->newest;
+	}
+	for (__u32 i = draw(course, 2) * draw(course, 5); i; i--) {
+		__u32 *one = &first[draw(course, count)], *other = &first[draw(course, count)], host = *one;
+
+		*one = *other;
+		*other = host;
+	}
+	assert_true(course->newest < HOSTS);
+}
+
+/* Pools m and n with backends a to h and n to u, some of them. */
 static void draw_config(struct course *course)
 {
 	size_t used = 0;
@@ -102,30 +129,107 @@ static void draw_config(struct course *course)
 		    PICK(course, "", "probes=tcp,http", "probes=http", "probes=http,tcp:80", "probes=-",
 			 "probes=none,tcp"),
 		    pool == 'm' ? "fallback=n" : PICK(course, "", "fallback=m"));
-		for (char name = pool == 'm' ? 'a' : 'n'; name <= (pool == 'm' ? 'h' : 'u'); name++) {
-			__u32 *host = &course->hosts[name - 'a'];
-
-			if (!draw(course, 8)) {
-				*host = 0;
-				continue;
-			}
-			if (!*host || !draw(course, 8))
-				*host = 1 + draw(course, 1000000);
-			ADD(" %c%s@%u", name, PICK(course, "", "", "=50", "=1", "=0"), *host);
-		}
+		draw_hosts(course, pool);
+		for (char name = FIRST(pool); name <= LAST(pool); name++)
+			if (course->hosts[name - 'a'])
+				ADD(" %c%s@%u", name, PICK(course, "", "", "=50", "=1", "=0"),
+				    course->hosts[name - 'a']);
 	}
 #undef ADD
 }
 
+/* Who was who before a reload. */
+struct former {
+	__u32 hosts[26];
+	struct health_backend *backends[26], copies[26];
+	bool serving[2];
+};
+
+static struct former note_former(const struct course *course)
+{
+	struct former former = {0};
+
+	memcpy(former.hosts, course->hosts, sizeof(former.hosts));
+	for (size_t i = 0; i < 26; i++)
+		if (former.hosts[i]) {
+			former.backends[i] = lab_find(course->lab, (char[]){(char)('a' + i), '\0'});
+			former.copies[i] = *former.backends[i];
+		}
+	for (size_t i = 0; i < course->lab->pools; i++)
+		former.serving[i] = health_usable(health_pool(course->lab->health, i)) &&
+				    health_effective_pool(course->lab->health, i) == i;
+	return former;
+}
+
+/* Which of the hosts it is, 26 if it is none: no host is in two pools. */
+static size_t find_host(const __u32 hosts[26], __u32 host)
+{
+	size_t i = 0;
+
+	while (i < 26 && hosts[i] != host)
+		i++;
+	return i;
+}
+
+/* A backend is the former one of its address; or else, as a new one, takes the place and override of its name. */
+static void check_identity(const struct course *course, const struct former *former, size_t i)
+{
+	const struct health_backend *backend = lab_find(course->lab, (char[]){(char)('a' + i), '\0'});
+	const struct health_override none = {0}, *override = &none;
+	size_t was = find_host(former->hosts, course->hosts[i]);
+
+	assert_int_equal(backend->fresh, was == 26);
+	if (was == 26 && former->hosts[i] && find_host(course->hosts, former->hosts[i]) == 26)
+		was = i;
+	if (was < 26) {
+		assert_ptr_equal(backend, former->backends[was]);
+		override = &former->copies[was].override;
+	}
+	assert_memory_equal(&backend->override, override, sizeof(*override));
+	if (!backend->fresh && backend->state == former->copies[was].state)
+		assert_int_equal(backend->since, former->copies[was].since);
+}
+
 static void configure(struct course *course, bool running)
 {
-	__u32 hosts[26];
+	struct former former = note_former(course);
 
-	memcpy(hosts, course->hosts, sizeof(hosts));
 	draw_config(course);
-	for (size_t i = 0; i < 26; i++)
-		course->been_up[i] &= hosts[i] == course->hosts[i];
 	lab_configure(course->lab, course->spec, running);
+	for (size_t i = 0; i < 26; i++)
+		if (course->hosts[i])
+			check_identity(course, &former, i);
+	for (size_t i = 0; i < course->lab->pools; i++) {
+		const struct health_pool *pool = health_pool(course->lab->health, i);
+
+		if (former.serving[i] && !health_usable(pool))
+			assert_true(!pool->roles[ROLE_WAITING] || pool->judgement.start != START_PROBE);
+	}
+}
+
+/* What is left of a time; what ends with the next tick is as good as over. */
+static __u64 left(const struct lab *lab, __u64 until)
+{
+	return until > lab->now + 1 ? until - lab->now : 0;
+}
+
+/* Nothing that lasts, or is counted, has got lost. */
+static void compare_labs(const struct lab *old, const struct lab *new)
+{
+	char before[2048], after[2048];
+
+	assert_string_equal(lab_show(new, after), lab_show(old, before));
+	for (size_t i = 0; i < old->pools; i++)
+		for (size_t j = 0; j < health_pool(old->health, i)->backend_count; j++) {
+			const struct health_backend *a = health_pool(old->health, i)->backends[j];
+			const struct health_backend *b = health_pool(new->health, i)->backends[j];
+
+			assert_int_equal(a->falls, b->falls);
+			assert_int_equal(left(old, a->held_until), left(new, b->held_until));
+			assert_int_equal(left(old, a->override.until), left(new, b->override.until));
+			if (a->alive || a->verdict != VERDICT_NONE || a->override.state != STATE_UP)
+				assert_int_equal(a->since_wall, b->since_wall);
+		}
 }
 
 /* Ends the agent and begins another one, which finds what the first one has saved. */
@@ -133,22 +237,58 @@ static void restart(struct course *course)
 {
 	struct lab *lab = course->lab, *next = lab_new(NULL);
 	json_t *saved = health_save(lab->health, lab->now), *overrides = health_save_overrides(lab->health, lab->now);
-	char before[2048], after[2048];
+	__u64 meanwhile = draw(course, 2) ? draw(course, 5000) : draw(course, 50);
+	bool same_clock = draw(course, 4);
 
-	lab_show(lab, before);
-	next->now = lab->now + draw(course, 5000);
+	next->now = lab->now + meanwhile;
+	lab_wall += 3600;
 	lab_configure(next, course->spec, draw(course, 2));
-	*next->told = '\0'; /* that a pool has too few backends even if all are up */
-	health_restore(next->health, saved, next->now);
-	health_restore_overrides(next->health, overrides, next->now);
+	lab_forget(next); /* that a pool has too few backends even if all are up */
+	health_restore_overrides(next->health, overrides, same_clock, next->now);
+	health_restore(next->health, saved, same_clock, next->now);
 	lab_check(next);
-	if (!strstr(course->spec, "ramp")) /* those end */
-		assert_string_equal(lab_show(next, after), before);
 	lab_told(next, "");
+	lab_forget(lab);
+	if (same_clock) /* what it would be by now without a restart */
+		lab_wait(lab, meanwhile);
+	if (!*lab->told)
+		compare_labs(lab, next);
 	json_decref(saved);
 	json_decref(overrides);
 	lab_free(lab);
 	course->lab = next;
+}
+
+static void step(struct course *course);
+
+/* Goes on with another configuration for a while, and back to the one before. */
+static void try_other(struct course *course)
+{
+	struct lab *lab = course->lab;
+	json_t *saved = health_save(lab->health, lab->now), *overrides = health_save_overrides(lab->health, lab->now);
+	struct config *config = lab_config(course->spec);
+	struct former there;
+	char spec[sizeof(course->spec)];
+	__u32 hosts[26];
+
+	strcpy(spec, course->spec);
+	memcpy(hosts, course->hosts, sizeof(hosts));
+	configure(course, false);
+	for (__u32 i = draw(course, 30); i; i--)
+		step(course);
+	lab = course->lab;
+	there = note_former(course);
+	strcpy(course->spec, spec);
+	memcpy(course->hosts, hosts, sizeof(hosts));
+	health_return(lab->health, config, saved, overrides, lab->now);
+	lab->pools = config->pool_count;
+	lab_check(lab);
+	for (size_t i = 0; i < 26; i++)
+		if (hosts[i] && find_host(there.hosts, hosts[i]) < 26)
+			check_identity(course, &there, i);
+	config_free(config);
+	json_decref(saved);
+	json_decref(overrides);
 }
 
 static struct health_backend *draw_backend(struct course *course)
@@ -170,6 +310,8 @@ static void step(struct course *course)
 		restart(course);
 	else if (what < 13)
 		configure(course, false);
+	else if (what < 16)
+		try_other(course);
 	else if (what < 250)
 		lab_wait(lab, draw(course, draw(course, 4) ? 30 : 3000));
 	else if (!backend)
@@ -197,7 +339,7 @@ static void check_course(struct course *course)
 
 		for (size_t j = 0; j < pool->backend_count; j++) {
 			const struct health_backend *backend = pool->backends[j];
-			bool *been_up = &course->been_up[*backend->name - 'a'];
+			bool *been_up = &course->been_up[course->hosts[*backend->name - 'a']];
 
 			*been_up |= backend->alive;
 			can += *been_up && backend->role != ROLE_OUT;
@@ -220,7 +362,7 @@ static void look(struct course *course)
 		course->trace = course->trace * 1099511628211ULL + (unsigned char)*c;
 	if (health_next(lab->health))
 		course->trace = course->trace * 1099511628211ULL + health_next(lab->health) - course->started;
-	*lab->told = *lab->texts = '\0';
+	lab_forget(lab);
 }
 
 static __u64 run(__u64 seed, __u64 started, size_t steps)
@@ -229,6 +371,7 @@ static __u64 run(__u64 seed, __u64 started, size_t steps)
 	__u64 trace;
 
 	course.lab->now = started;
+	lab_wall = 1720000000;
 	configure(&course, draw(&course, 2));
 	for (size_t i = 0; i < steps; i++) {
 		step(&course);

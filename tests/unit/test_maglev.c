@@ -1,88 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+/* The table is what its definition says, however and by whomever it is built. */
+#include "unit/maglev_lab.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/siphash.h"
-#include "model/maglev.h"
-
-#define SMALL 65537
-#define LARGE 655373
-#define MANY  1000
-
-static const __u8 test_key[16] = {0x0f, 0x1e, 0x2d, 0x3c, 0x4b, 0x5a, 0x69, 0x78,
-				  0x87, 0x96, 0xa5, 0xb4, 0xc3, 0xd2, 0xe1, 0xf0};
-
-struct pool {
-	struct maglev_backend *backends;
-	char (*names)[16];
-	size_t count;
-};
-
-/* Backends backend-00000, ... with owners 1, 2, ... and the weight `weight`. */
-static struct pool pool_make(size_t count, __u32 weight)
-{
-	struct pool pool = {calloc(count, sizeof(*pool.backends)), calloc(count, sizeof(*pool.names)), count};
-
-	assert_true(pool.backends && pool.names);
-	for (size_t i = 0; i < count; i++) {
-		snprintf(pool.names[i], sizeof(pool.names[i]), "backend-%05zu", i % 100000);
-		pool.backends[i] = (struct maglev_backend){pool.names[i], weight, (__u16)(i + 1)};
-	}
-	return pool;
-}
-
-static void pool_free(struct pool *pool)
-{
-	free(pool->backends);
-	free(pool->names);
-}
-
-static __u16 *build(const struct pool *pool, __u32 size, const __u8 key[16])
-{
-	__u16 *table = malloc(size * sizeof(*table));
-
-	assert_non_null(table);
-	/* every slot must be written */
-	memset(table, 0xff, size * sizeof(*table));
-	assert_int_equal(maglev_build(table, size, pool->backends, pool->count, key), 0);
-	return table;
-}
-
-/* Slots of each owner, indexed by it; the caller frees. */
-static __u32 *shares(const __u16 *table, __u32 size, size_t owners)
-{
-	__u32 *count = calloc(owners + 1, sizeof(*count));
-
-	assert_non_null(count);
-	for (__u32 i = 0; i < size; i++) {
-		assert_true(table[i] <= owners);
-		count[table[i]]++;
-	}
-	return count;
-}
-
-static __u32 *build_shares(const struct pool *pool, __u32 size)
-{
-	__u16 *table = build(pool, size, test_key);
-	__u32 *count = shares(table, size, pool->count);
-
-	free(table);
-	return count;
-}
 
 /*
  * The definition, taken literally and slowly: in every round all backends, those
@@ -230,147 +158,6 @@ static void follows_its_definition_whatever_the_input(void **state)
 	}
 }
 
-static void shares_equally(void **state)
-{
-	static const __u32 sizes[] = {SMALL, LARGE};
-	struct pool pool = pool_make(MANY, 100);
-
-	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		__u32 *count = build_shares(&pool, sizes[i]);
-
-		assert_int_equal(count[0], 0);
-		for (size_t owner = 1; owner <= MANY; owner++)
-			assert_in_range(count[owner], sizes[i] / MANY, sizes[i] / MANY + 1);
-		free(count);
-	}
-	pool_free(&pool);
-}
-
-static void shares_by_weight(void **state)
-{
-	static const __u32 weights[] = {1, 2, 5};
-	/* three backends, and so many that a share is 25 slots */
-	static const size_t counts[] = {3, 990};
-
-	(void)state;
-	for (size_t c = 0; c < 2; c++) {
-		struct pool pool = pool_make(counts[c], 1);
-		double slots[3] = {0};
-		__u32 *count;
-
-		for (size_t i = 0; i < pool.count; i++)
-			pool.backends[i].weight = weights[i % 3];
-		count = build_shares(&pool, SMALL);
-		for (size_t i = 0; i < pool.count; i++) {
-			double share = SMALL * weights[i % 3] / (8.0 * (double)(counts[c] / 3));
-
-			assert_true(fabs(count[i + 1] - share) <= 1.5);
-			slots[i % 3] += count[i + 1];
-		}
-		for (size_t i = 0; i < 3; i++)
-			assert_true(fabs(slots[i] / SMALL * 8 / weights[i] - 1) < 0.01);
-		free(count);
-		pool_free(&pool);
-	}
-}
-
-static void shares_by_extreme_weights(void **state)
-{
-	struct pool pool = pool_make(MANY, 65535);
-	__u32 *count;
-
-	(void)state;
-	/* half of them weigh so little that their share is a five hundredth of a slot */
-	for (size_t i = 0; i < MANY; i += 2)
-		pool.backends[i].weight = 1;
-	count = build_shares(&pool, SMALL);
-	for (size_t i = 0; i < MANY; i++)
-		if (i % 2)
-			assert_in_range(count[i + 1], SMALL / 500, SMALL / 500 + 1);
-		else
-			assert_int_equal(count[i + 1], 0);
-	free(count);
-	pool_free(&pool);
-
-	/* 0.9985 slots each: rounded to one */
-	pool = pool_make(101, 1);
-	pool.backends[50].weight = 65535;
-	count = build_shares(&pool, SMALL);
-	for (size_t i = 0; i < pool.count; i++)
-		assert_int_equal(count[i + 1], i == 50 ? SMALL - 100 : 1);
-	free(count);
-	pool_free(&pool);
-}
-
-/* Mean percentages over some keys when `failed` of the backends fail. */
-static void disruption(__u32 size, size_t failed, int keys, double *all, double *needless)
-{
-	*all = *needless = 0;
-	for (int k = 0; k < keys; k++) {
-		struct pool pool = pool_make(MANY, 100);
-		__u8 key[16] = {(__u8)k, 0xa5};
-		__u16 *before = build(&pool, size, key), *after;
-
-		/* spread by a step that has no factor in common with 1,000 */
-		for (size_t i = 0; i < failed; i++)
-			pool.backends[((size_t)k * 37 + i * 331) % MANY].weight = 0;
-		after = build(&pool, size, key);
-		for (__u32 i = 0; i < size; i++) {
-			if (before[i] == after[i])
-				continue;
-			*all += 100.0 / size / keys;
-			if (pool.backends[before[i] - 1].weight)
-				*needless += 100.0 / size / keys;
-		}
-		free(before);
-		free(after);
-		pool_free(&pool);
-	}
-}
-
-/* Maglev's known disruption. The tolerance is some three standard deviations of the mean over the keys. */
-static void changes_few_slots(void **state)
-{
-	static const struct {
-		__u32 size;
-		size_t failed;
-		double all, needless; /* percent */
-	} expected[] = {
-		{SMALL, 1, 0.67, 0.57}, {SMALL, 10, 3.33, 2.33}, {SMALL, 30, 5.79, 2.79},
-		{LARGE, 1, 0.43, 0.33}, {LARGE, 10, 1.58, 0.58}, {LARGE, 30, 3.79, 0.79},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
-		double all, needless;
-
-		disruption(expected[i].size, expected[i].failed, expected[i].size == SMALL ? 12 : 4, &all, &needless);
-		print_message("%u slots, %zu failed: %.2f / %.2f %% changed (expected %.2f / %.2f)\n", expected[i].size,
-			      expected[i].failed, all, needless, expected[i].all, expected[i].needless);
-		assert_true(fabs(all - expected[i].all) < 0.15);
-		assert_true(fabs(needless - expected[i].needless) < 0.15);
-	}
-}
-
-/* One backend above all others must not reorder the turns of the rest. */
-static void heaviest_weight_moves_few_slots(void **state)
-{
-	struct pool pool = pool_make(MANY, 100);
-	__u16 *before = build(&pool, SMALL, test_key), *after;
-	__u32 changed = 0;
-
-	(void)state;
-	pool.backends[500].weight = 200;
-	after = build(&pool, SMALL, test_key);
-	for (__u32 i = 0; i < SMALL; i++)
-		changed += before[i] != after[i];
-	assert_in_range(changed, 60, SMALL / 100);
-	free(before);
-	free(after);
-	pool_free(&pool);
-}
-
 static __u64 checksum(const __u16 *table, __u32 size)
 {
 	__u8 *bytes = malloc(size * 2UL);
@@ -462,52 +249,6 @@ static void refuses_wrong_input(void **state)
 	assert_int_equal(maglev_build(table, 2, pool.backends, 3, test_key), -EINVAL);
 	assert_int_equal(table[0], 7);
 	assert_int_equal(table[1], 7);
-	pool_free(&pool);
-}
-
-static void without_backends_is_empty(void **state)
-{
-	struct pool pool = pool_make(3, 0);
-	__u16 table[7];
-
-	(void)state;
-	memset(table, 0xff, sizeof(table));
-	assert_int_equal(maglev_build(table, 7, pool.backends, 3, test_key), 0);
-	for (size_t i = 0; i < 7; i++)
-		assert_int_equal(table[i], 0);
-	memset(table, 0xff, sizeof(table));
-	assert_int_equal(maglev_build(table, 7, NULL, 0, test_key), 0);
-	for (size_t i = 0; i < 7; i++)
-		assert_int_equal(table[i], 0);
-	pool_free(&pool);
-}
-
-static void one_backend_has_all(void **state)
-{
-	struct pool pool = pool_make(3, 0);
-	__u32 *count;
-
-	(void)state;
-	pool.backends[1].weight = 1;
-	count = build_shares(&pool, SMALL);
-	assert_int_equal(count[2], SMALL);
-	free(count);
-	pool_free(&pool);
-}
-
-static void more_backends_than_slots(void **state)
-{
-	struct pool pool = pool_make(1000, 100);
-	__u32 *count = build_shares(&pool, 251);
-	__u32 served = 0;
-
-	(void)state;
-	for (size_t owner = 1; owner <= pool.count; owner++) {
-		assert_in_range(count[owner], 0, 1);
-		served += count[owner];
-	}
-	assert_int_equal(served, 251);
-	free(count);
 	pool_free(&pool);
 }
 
@@ -635,18 +376,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(follows_its_definition),
 		cmocka_unit_test(follows_its_definition_whatever_the_input),
-		cmocka_unit_test(shares_equally),
-		cmocka_unit_test(shares_by_weight),
-		cmocka_unit_test(shares_by_extreme_weights),
-		cmocka_unit_test(changes_few_slots),
-		cmocka_unit_test(heaviest_weight_moves_few_slots),
 		cmocka_unit_test(never_changes),
 		cmocka_unit_test(ignores_order_of_input),
 		cmocka_unit_test(depends_on_key),
 		cmocka_unit_test(refuses_wrong_input),
-		cmocka_unit_test(without_backends_is_empty),
-		cmocka_unit_test(one_backend_has_all),
-		cmocka_unit_test(more_backends_than_slots),
 		cmocka_unit_test(builds_all_as_one_by_one),
 		cmocka_unit_test(builds_all_without_threads),
 		cmocka_unit_test(builds_all_on_one_cpu),

@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +16,8 @@
 
 #include "agent/notify.h"
 #include "lib/memory.h"
-
-#define PATIENCE 60 /* s */
+#include "unit/patience.h"
+#include "unit/temp_folder.h"
 
 struct fixture {
 	struct event_base *base;
@@ -26,10 +25,11 @@ struct fixture {
 	struct notify *notify;
 	struct config_notify config;
 	const char *command[6];
-	char folder[64], notes[96];
+	char folder[TEMP_FOLDER_SIZE], notes[96];
 	size_t troubles;
 	char trouble[512];
 	json_int_t id; /* of the last event */
+	__u64 told;
 };
 
 static void trouble(void *argument, const char *text)
@@ -40,25 +40,22 @@ static void trouble(void *argument, const char *text)
 	snprintf(fixture->trouble, sizeof(fixture->trouble), "%s", text);
 }
 
-static void out_of_patience(evutil_socket_t fd, short what, void *argument)
+static void told(void *argument, __u64 id)
 {
-	(void)fd;
-	(void)what;
-	(void)argument;
-	fail_msg("nothing happened for %d s", PATIENCE);
+	struct fixture *fixture = argument;
+
+	assert_true(id > fixture->told);
+	fixture->told = id;
 }
 
 static int setup(void **state)
 {
 	struct fixture *fixture = memory_new(1, sizeof(*fixture));
-	const struct timeval patience = {.tv_sec = PATIENCE};
 
 	fixture->base = event_base_new();
-	fixture->patience = evtimer_new(fixture->base, out_of_patience, NULL);
-	evtimer_add(fixture->patience, &patience);
-	fixture->notify = notify_new(fixture->base, trouble, fixture);
-	strcpy(fixture->folder, "/tmp/sluice-notify-XXXXXX");
-	if (!mkdtemp(fixture->folder) || chmod(fixture->folder, 0777))
+	fixture->patience = patience_new(fixture->base);
+	fixture->notify = notify_new(fixture->base, trouble, told, fixture);
+	if (temp_folder_make(fixture->folder, 0777))
 		return -1;
 	snprintf(fixture->notes, sizeof(fixture->notes), "%s/notes", fixture->folder);
 	*state = fixture;
@@ -68,16 +65,15 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *fixture = *state;
-	char command[128];
+	int err;
 
 	notify_free(fixture->notify);
 	event_free(fixture->patience);
 	event_base_free(fixture->base);
+	err = temp_folder_remove(fixture->folder);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-	snprintf(command, sizeof(command), "rm -rf %s", fixture->folder);
-	assert_int_equal(system(command), 0);
 	free(fixture);
-	return 0;
+	return err;
 }
 
 /* The script gets the folder as $1. */
@@ -102,6 +98,10 @@ static void happen(struct fixture *fixture, const char *text)
 	notify_event(fixture->notify, event);
 	json_decref(event);
 }
+
+#define AWAIT(fixture, condition)                                                                                      \
+	while (!(condition))                                                                                           \
+		event_base_loop((fixture)->base, EVLOOP_ONCE);
 
 /* The notes, once the last line of them is `last`. */
 static char *await_notes(struct fixture *fixture, const char *last)
@@ -174,6 +174,7 @@ static void test_storm(void **state)
 	for (int i = 0; i < 10000; i++)
 		happen(fixture, "text");
 	await_notes(fixture, "10000 9984");
+	AWAIT(fixture, fixture->told == 10000);
 	assert_non_null(strstr(await_notes(fixture, "10000 9984"), "\n14 0\n15 0\n10000 9984\n"));
 	assert_int_equal(fixture->troubles, 1);
 	assert_non_null(strstr(fixture->trouble, "9984 events were left out: more than 60 a minute"));
@@ -235,6 +236,61 @@ static void test_program_that_is_missing(void **state)
 	await_trouble(fixture, "notify: cannot run it: /no/such/hook: No such file or directory");
 }
 
+/* What is said of one program does not keep it quiet about the next. */
+static void test_another_program_fails_otherwise(void **state)
+{
+	struct fixture *fixture = *state;
+
+	configure(fixture, "exit 4", 400);
+	happen(fixture, "text");
+	await_trouble(fixture, "exit status 4");
+	happen(fixture, "text");
+	AWAIT(fixture, fixture->told == 2);
+	assert_int_equal(fixture->troubles, 1);
+	configure(fixture, "exit 5", 400);
+	assert_int_equal(fixture->troubles, 2); /* what was not said yet of the former one */
+	assert_non_null(strstr(fixture->trouble, "exit status 4"));
+	happen(fixture, "text");
+	AWAIT(fixture, fixture->troubles == 3);
+	assert_non_null(strstr(fixture->trouble, "exit status 5"));
+}
+
+static void expect_warning(const char *program, const char *user, const char *text)
+{
+	char *warning =
+		notify_warning(&(struct config_notify){.command = (const char *[]){program, NULL}, .user = user});
+
+	if (!text)
+		assert_null(warning);
+	else
+		assert_string_equal(warning, text);
+	free(warning);
+}
+
+static void test_what_cannot_be_run_is_known_before(void **state)
+{
+	(void)state;
+	assert_null(notify_warning(&(struct config_notify){0}));
+	expect_warning("/bin/sh", "nobody", NULL);
+	expect_warning("/no/such/hook", "nobody", "notify: /no/such/hook cannot be run: No such file or directory");
+	expect_warning("/etc/passwd", "nobody", "notify: /etc/passwd cannot be run: Permission denied");
+	expect_warning("/etc", "nobody", "notify: /etc cannot be run: Permission denied");
+	expect_warning("/bin/sh", "nobody-at-all",
+		       "notify: the program cannot be run as 'nobody-at-all': no such user in /etc/passwd");
+}
+
+/* A run that this process's end cuts short was not told. */
+static void test_told_is_what_was_done(void **state)
+{
+	struct fixture *fixture = *state;
+
+	configure(fixture, "[ $SLUICE_ID != 3 ] || { echo $SLUICE_ID >>$1/notes; echo; sleep 1000; }", 400);
+	for (int i = 0; i < 4; i++)
+		happen(fixture, "text");
+	await_notes(fixture, "3");
+	assert_int_equal(fixture->told, 2);
+}
+
 static void test_without_a_program_nobody_is_told(void **state)
 {
 	struct fixture *fixture = *state;
@@ -262,6 +318,9 @@ int main(void)
 		TEST(test_failure_is_told_once),
 		TEST(test_program_that_hangs),
 		TEST(test_program_that_is_missing),
+		TEST(test_another_program_fails_otherwise),
+		TEST(test_what_cannot_be_run_is_known_before),
+		TEST(test_told_is_what_was_done),
 		TEST(test_without_a_program_nobody_is_told),
 	};
 

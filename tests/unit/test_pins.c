@@ -15,8 +15,10 @@
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
+#include "lib/file.h"
 #include "out/pins.h"
 #include "unit/private_bpffs.h"
+#include "unit/temp_folder.h"
 
 #define FOLDER BPFFS "/sluice"
 
@@ -86,7 +88,7 @@ static void test_the_folder_is_made(void **unused)
 
 	(void)unused;
 	need_namespaces();
-	assert_int_equal(pins_lock(FOLDER), -ENOENT);
+	assert_int_equal(file_lock_folder(FOLDER), -ENOENT);
 	lock = pins_open(FOLDER);
 	assert_true(lock >= 0);
 	assert_true(fcntl(lock, F_GETFD) & FD_CLOEXEC);
@@ -109,12 +111,12 @@ static void test_only_one_has_the_folder(void **unused)
 	lock = pins_open(FOLDER);
 	assert_true(lock >= 0);
 	assert_int_equal(pins_open(FOLDER), -EBUSY);
-	assert_int_equal(pins_lock(FOLDER), -EBUSY);
+	assert_int_equal(file_lock_folder(FOLDER), -EBUSY);
 	again = pins_open(FOLDER "2");
 	assert_true(again >= 0);
 	close(again);
 	close(lock);
-	again = pins_lock(FOLDER);
+	again = file_lock_folder(FOLDER);
 	assert_true(again >= 0);
 	close(again);
 }
@@ -139,11 +141,11 @@ static void test_the_lock_ends_with_the_process(void **unused)
 
 static void test_elsewhere_nothing_is_mounted(void **unused)
 {
-	char path[] = "/tmp/sluice-test-XXXXXX", folder[64];
+	char path[TEMP_FOLDER_SIZE], folder[64];
 
 	(void)unused;
 	need_namespaces();
-	assert_non_null(mkdtemp(path));
+	assert_int_equal(temp_folder_make(path, 0700), 0);
 	snprintf(folder, sizeof(folder), "%s/sluice", path);
 	assert_int_equal(pins_open(folder), -EINVAL);
 	assert_false(exists(folder));
@@ -151,7 +153,7 @@ static void test_elsewhere_nothing_is_mounted(void **unused)
 	close(pins_open(folder));
 	assert_true(exists(folder));
 	umount2(path, MNT_DETACH);
-	rmdir(path);
+	assert_int_equal(temp_folder_remove(path), 0);
 }
 
 /* Fresh hosts and containers have no bpffs yet. */
@@ -227,63 +229,63 @@ static int pins_count(const char *sub)
 	return count;
 }
 
+/* The folder, and two maps to be pinned in it. */
+struct maps {
+	int lock, one, two;
+};
+
+static struct maps open_maps(void)
+{
+	need_namespaces();
+	return (struct maps){pins_open(FOLDER), make_map(), make_map()};
+}
+
+static void close_maps(const struct maps *maps)
+{
+	close(maps->one);
+	close(maps->two);
+	close(maps->lock);
+}
+
 static void test_a_pin_is_replaced(void **unused)
 {
-	int lock, one, two;
+	struct maps maps = open_maps();
 
 	(void)unused;
-	need_namespaces();
-	lock = pins_open(FOLDER);
-	one = make_map();
-	two = make_map();
-	assert_int_equal(pins_replace(one, FOLDER "/maps/x"), 0);
-	assert_pinned(FOLDER "/maps/x", one);
-	assert_int_equal(pins_replace(two, FOLDER "/maps/x"), 0);
-	assert_pinned(FOLDER "/maps/x", two);
+	assert_int_equal(pins_replace(maps.one, FOLDER "/maps/x"), 0);
+	assert_pinned(FOLDER "/maps/x", maps.one);
+	assert_int_equal(pins_replace(maps.two, FOLDER "/maps/x"), 0);
+	assert_pinned(FOLDER "/maps/x", maps.two);
 	assert_int_equal(pins_count(PINS_MAPS), 1);
-	assert_true(pins_replace(two, FOLDER "/missing/x") < 0);
-	assert_true(pins_replace(lock, FOLDER "/maps/x") < 0); /* no BPF object: the pin stays */
-	assert_pinned(FOLDER "/maps/x", two);
+	assert_true(pins_replace(maps.two, FOLDER "/missing/x") < 0);
+	assert_true(pins_replace(maps.lock, FOLDER "/maps/x") < 0); /* no BPF object: the pin stays */
+	assert_pinned(FOLDER "/maps/x", maps.two);
 	assert_int_equal(pins_count(PINS_MAPS), 1);
-	close(one);
-	close(two);
-	close(lock);
+	close_maps(&maps);
 }
 
 static void test_a_crash_while_replacing(void **unused)
 {
-	int lock, one, two;
+	struct maps maps = open_maps();
 
 	(void)unused;
-	need_namespaces();
-	lock = pins_open(FOLDER);
-	one = make_map();
-	two = make_map();
-	assert_int_equal(bpf_obj_pin(one, FOLDER "/maps/x" PINS_FRESH), 0);
-	assert_int_equal(pins_replace(two, FOLDER "/maps/x"), 0);
-	assert_pinned(FOLDER "/maps/x", two);
+	assert_int_equal(bpf_obj_pin(maps.one, FOLDER "/maps/x" PINS_FRESH), 0);
+	assert_int_equal(pins_replace(maps.two, FOLDER "/maps/x"), 0);
+	assert_pinned(FOLDER "/maps/x", maps.two);
 	assert_int_equal(pins_count(PINS_MAPS), 1);
-	close(one);
-	close(two);
-	close(lock);
+	close_maps(&maps);
 }
 
 /* Whatever an interface is called, its pin is not in the way of another one's. */
 static void test_pins_do_not_meet(void **unused)
 {
-	int lock, one, two;
+	struct maps maps = open_maps();
 
 	(void)unused;
-	need_namespaces();
-	lock = pins_open(FOLDER);
-	one = make_map();
-	two = make_map();
-	assert_int_equal(pins_replace(one, FOLDER "/links/wan_new"), 0);
-	assert_int_equal(pins_replace(two, FOLDER "/links/wan"), 0);
-	assert_pinned(FOLDER "/links/wan_new", one);
-	close(one);
-	close(two);
-	close(lock);
+	assert_int_equal(pins_replace(maps.one, FOLDER "/links/wan_new"), 0);
+	assert_int_equal(pins_replace(maps.two, FOLDER "/links/wan"), 0);
+	assert_pinned(FOLDER "/links/wan_new", maps.one);
+	close_maps(&maps);
 }
 
 static int stop_at_b(const char *path, const char *name, void *argument)

@@ -129,11 +129,8 @@ static void stop(struct lab *lab, struct dns_server *server)
 /* Against such a server the probe finds this. */
 static void expect(struct lab *lab, struct dns_server server, enum finding finding, const char *text)
 {
-	char whole[HEALTH_TEXT];
-
 	serve(lab, &server);
-	snprintf(whole, sizeof(whole), "dns 127.0.0.1:%u: %s", lab->job.port, text);
-	lab_expect(lab, finding, whole);
+	lab_expect(lab, finding, lab_says(lab, "dns", text));
 	stop(lab, &server);
 }
 
@@ -263,24 +260,19 @@ static void test_cancelled(void **state)
 		server.asked = 0;
 		serve(lab, &server);
 		lab_start(lab);
-		probe_types[PROBE_DNS]->cancel(lab->run);
+		lab_cancel(lab);
 		lab_start(lab);
 		while (!server.asked)
 			event_base_loop(lab->base, EVLOOP_ONCE);
-		probe_types[PROBE_DNS]->cancel(lab->run);
-		event_base_loop(lab->base, EVLOOP_NONBLOCK);
-		assert_false(lab->done);
+		lab_cancel(lab);
 		stop(lab, &server);
 	}
 }
 
 static int setup(void **state)
 {
-	struct lab *lab;
+	struct lab *lab = lab_setup(state, PROBE_DNS);
 
-	lab_setup(state);
-	lab = *state;
-	lab->probe.type = PROBE_DNS;
 	lab->probe.name = "www.example.org";
 	lab->probe.record = 1;
 	return 0;

@@ -14,11 +14,8 @@
 
 static int setup(void **state)
 {
-	struct lab *lab;
+	struct lab *lab = lab_setup(state, PROBE_EXEC);
 
-	lab_setup(state);
-	lab = *state;
-	lab->probe.type = PROBE_EXEC;
 	lab->probe.user = "nobody";
 	lab->shared.processes = process_pool_new(lab->base, LIMIT);
 	lab_address(lab, "10.0.0.11");
@@ -140,21 +137,20 @@ static void test_timeout(void **state)
 /* It has ended in time, only nobody looked. */
 static void test_held_up_process(void **state)
 {
-	const struct timespec long_time = {.tv_nsec = 600000000};
 	const char *quick[] = {"/bin/sh", "-c", "exit 0", NULL}, *hung[] = {"/bin/sleep", "1000", NULL};
 	struct lab *lab = *state;
 
 	lab->probe.timeout_ms = 200;
 	lab->probe.command = quick;
 	lab_start(lab);
-	while (lab_descriptors() < lab->descriptors + 2 && !lab->done)
+	while (descriptors_open() < lab->descriptors + 2 && !lab->done)
 		event_base_loop(lab->base, EVLOOP_ONCE);
-	nanosleep(&long_time, NULL);
+	lab_hold_up(600);
 	assert_int_equal(lab_wait(lab), FINDING_PASSED);
 	lab->probe.command = hung;
 	lab_start(lab);
 	event_base_loop(lab->base, EVLOOP_ONCE);
-	nanosleep(&long_time, NULL);
+	lab_hold_up(600);
 	assert_int_equal(lab_wait(lab), FINDING_TROUBLE);
 	assert_non_null(strstr(lab->text, "exec /bin/sleep: this process was held up for "));
 }
@@ -179,43 +175,17 @@ static void test_cancel(void **state)
 	assert_false(lab->done);
 }
 
-#define MANY 100
-
-struct crowd {
-	size_t passed, others;
-	char last[HEALTH_TEXT];
-};
-
-static void crowd_done(void *argument, enum finding finding, const char *text)
-{
-	struct crowd *crowd = argument;
-
-	if (finding == FINDING_PASSED)
-		crowd->passed++;
-	else
-		crowd->others++;
-	snprintf(crowd->last, sizeof(crowd->last), "%s", text);
-}
-
 /* None of them times out for having waited, and the last one says that it did. */
 static void test_a_hundred_at_once(void **state)
 {
 	const char *command[] = {"/bin/sleep", "0.03", NULL};
 	struct lab *lab = *state;
-	struct crowd crowd = {0};
-	enum finding finding;
-	char text[HEALTH_TEXT];
+	char last[HEALTH_TEXT];
 
 	lab->probe.command = command;
 	lab->probe.interval_ms = 300;
-	lab->job.done = crowd_done;
-	lab->job.argument = &crowd;
-	for (int i = 0; i < MANY; i++)
-		assert_non_null(probe_start(&lab->job, &finding, text));
-	while (crowd.passed + crowd.others < MANY)
-		event_base_loop(lab->base, EVLOOP_ONCE);
-	assert_int_equal(crowd.passed, MANY);
-	assert_non_null(strstr(crowd.last, ", having waited "));
+	lab_expect_crowd(lab, 100, last);
+	assert_non_null(strstr(last, ", having waited "));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

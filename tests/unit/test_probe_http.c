@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "unit/probe_lab.h"
+#include "unit/http_lab.h"
 
 #define OK_HEAD "HTTP/1.1 200 OK\r\n"
 #define PRODUCT "sluice/" SLUICE_VERSION
@@ -17,17 +17,10 @@ static struct config_range good[] = {{200, 299}, {404, 404}};
 static int setup(void **state)
 {
 	static struct server server;
-	struct lab *lab;
+	struct lab *lab = http_setup(state, PROBE_HTTP, "/healthz");
 
-	lab_setup(state);
-	lab = *state;
-	lab->probe.type = PROBE_HTTP;
-	lab->probe.method = "GET";
-	lab->probe.path = "/healthz";
-	lab->probe.http_version = 1;
 	lab->probe.status = good;
 	lab->probe.status_count = 2;
-	lab->shared.http = probe_http_open(lab->base);
 	server_open(&server, lab->base, "::", (struct manners){0});
 	lab->job.port = server.port;
 	lab->extra = &server;
@@ -39,8 +32,7 @@ static int teardown(void **state)
 	struct lab *lab = *state;
 
 	server_close(lab->extra);
-	probe_http_close(lab->shared.http);
-	return lab_teardown(state);
+	return http_teardown(state);
 }
 
 static void replies(struct lab *lab, const char *reply)
@@ -70,7 +62,7 @@ static void expect(struct lab *lab, enum finding finding, const char *text)
 
 static void body_has(struct lab *lab, const char *text)
 {
-	lab->probe.expect = (struct config_bytes){text, strlen(text)};
+	lab->probe.expect = lab_bytes(text);
 }
 
 static void test_statuses(void **state)
@@ -307,24 +299,13 @@ static void test_no_route_is_trouble(void **state)
 
 static void test_no_descriptors_is_trouble(void **state)
 {
-	struct lab *lab = *state;
-	struct rlimit before, none;
-
-	replies(lab, OK_HEAD "\r\n");
-	getrlimit(RLIMIT_NOFILE, &before);
-	none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
-	setrlimit(RLIMIT_NOFILE, &none);
-	lab_start(lab);
-	setrlimit(RLIMIT_NOFILE, &before);
-	assert_true(lab->done);
-	assert_int_equal(lab->finding, FINDING_TROUBLE);
-	assert_non_null(strstr(lab->text, "this process has no file descriptor left"));
+	replies(*state, OK_HEAD "\r\n");
+	lab_expect_no_descriptors(*state);
 }
 
 /* The reply was there in time, but this process was not. */
 static void test_held_up_process_is_trouble(void **state)
 {
-	const struct timespec long_time = {.tv_nsec = 400000000};
 	struct lab *lab = *state;
 
 	lab->probe.timeout_ms = 100;
@@ -332,14 +313,13 @@ static void test_held_up_process_is_trouble(void **state)
 	lab_start(lab);
 	while (((struct server *)lab->extra)->got_length == 0)
 		event_base_loop(lab->base, EVLOOP_ONCE);
-	nanosleep(&long_time, NULL);
+	lab_hold_up(400);
 	assert_int_equal(lab_wait(lab), FINDING_TROUBLE);
 	assert_non_null(strstr(lab->text, "this process was held up for "));
 }
 
 static void test_late_look_finds_the_reply(void **state)
 {
-	const struct timespec long_time = {.tv_nsec = 400000000};
 	static const char reply[] = OK_HEAD "\r\n";
 	struct lab *lab = *state;
 	struct server *server = lab->extra;
@@ -350,7 +330,7 @@ static void test_late_look_finds_the_reply(void **state)
 	while (!server->got_length)
 		event_base_loop(lab->base, EVLOOP_ONCE);
 	assert_int_equal(send(server->connection, reply, strlen(reply), 0), strlen(reply));
-	nanosleep(&long_time, NULL);
+	lab_hold_up(400);
 	assert_int_equal(lab_wait(lab), FINDING_PASSED);
 }
 
@@ -379,21 +359,6 @@ static void test_cancelled_at_any_time(void **state)
 	assert_false(lab->done);
 }
 
-struct crowd {
-	size_t passed, others;
-};
-
-static void crowd_done(void *argument, enum finding finding, const char *text)
-{
-	struct crowd *crowd = argument;
-
-	(void)text;
-	if (finding == FINDING_PASSED)
-		crowd->passed++;
-	else
-		crowd->others++;
-}
-
 static void accept_all(evutil_socket_t fd, short what, void *argument)
 {
 	static const char reply[] = OK_HEAD "Content-Length: 2\r\n\r\nok";
@@ -412,11 +377,9 @@ static void accept_all(evutil_socket_t fd, short what, void *argument)
 static void test_thousands_at_once(void **state)
 {
 	struct lab *lab = *state;
-	struct crowd crowd = {0};
 	int *open = memory_new(MANY + 1, sizeof(int));
 	struct event *accepts;
-	enum finding finding;
-	char text[HEALTH_TEXT];
+	char last[HEALTH_TEXT];
 	__u16 port;
 	int listener = lab_bind("::", SOCK_STREAM, MANY, &port);
 
@@ -425,14 +388,8 @@ static void test_thousands_at_once(void **state)
 	body_has(lab, "ok");
 	lab->probe.timeout_ms = 60000;
 	lab->job.port = port;
-	lab->job.done = crowd_done;
-	lab->job.argument = &crowd;
-	for (size_t i = 0; i < MANY; i++)
-		assert_non_null(probe_start(&lab->job, &finding, text));
-	while (crowd.passed + crowd.others < MANY)
-		event_base_loop(lab->base, EVLOOP_ONCE);
-	assert_int_equal(crowd.passed, MANY);
-	lab_run("test -z \"$(ss -Htan state time-wait dport = :%u)\"", port);
+	lab_expect_crowd(lab, MANY, last);
+	shell_run("test -z \"$(ss -Htan state time-wait dport = :%u)\"", port);
 	for (int i = 1; i <= open[0]; i++)
 		close(open[i]);
 	event_free(accepts);

@@ -14,12 +14,13 @@
 
 #include <cmocka.h>
 
-#include "unit/probe_lab.h"
+#include "unit/http_lab.h"
+#include "unit/temp_folder.h"
 
 static struct config_range good[] = {{200, 200}};
 
 struct site {
-	char folder[64], ca[96];
+	char folder[TEMP_FOLDER_SIZE], ca[96];
 	pid_t nginx;
 };
 
@@ -31,12 +32,12 @@ static struct site site;
 
 static void make_certificates(void)
 {
-	lab_run("cd %s && exec 2>openssl.log && "
-		"openssl req -x509 " NEW_KEY " -keyout ca.key -out ca.pem -subj '/CN=CA of a test' -days 2 && "
-		"openssl req " NEW_KEY " -keyout key.pem -out csr.pem -subj /CN=www.example.org"
-		" -addext subjectAltName=DNS:www.example.org,IP:127.0.0.2 && " SIGN " -days 2 -out cert.pem && "
-		"{ " SIGN " -days -1 -out expired.pem || " SIGN " " PAST " -out expired.pem; }",
-		site.folder);
+	shell_run("cd %s && exec 2>openssl.log && "
+		  "openssl req -x509 " NEW_KEY " -keyout ca.key -out ca.pem -subj '/CN=CA of a test' -days 2 && "
+		  "openssl req " NEW_KEY " -keyout key.pem -out csr.pem -subj /CN=www.example.org"
+		  " -addext subjectAltName=DNS:www.example.org,IP:127.0.0.2 && " SIGN " -days 2 -out cert.pem && "
+		  "{ " SIGN " -days -1 -out expired.pem || " SIGN " " PAST " -out expired.pem; }",
+		  site.folder);
 	snprintf(site.ca, sizeof(site.ca), "%s/ca.pem", site.folder);
 }
 
@@ -96,8 +97,7 @@ static int open_site(void **state)
 {
 	if (lab_namespace(state))
 		return -1;
-	strcpy(site.folder, "/tmp/sluice-https-XXXXXX");
-	if (!mkdtemp(site.folder))
+	if (temp_folder_make(site.folder, 0700))
 		return -1;
 	make_certificates();
 	write_config();
@@ -110,41 +110,25 @@ static int close_site(void **state)
 	(void)state;
 	kill(site.nginx, SIGKILL);
 	waitpid(site.nginx, NULL, 0);
-	lab_run("rm -rf %s", site.folder);
-	return 0;
+	return temp_folder_remove(site.folder);
 }
 
 static int setup(void **state)
 {
-	struct lab *lab;
+	struct lab *lab = http_setup(state, PROBE_HTTPS, "/who");
 
-	lab_setup(state);
-	lab = *state;
-	lab->probe.type = PROBE_HTTPS;
-	lab->probe.method = "GET";
-	lab->probe.path = "/who";
-	lab->probe.http_version = 1;
 	lab->probe.status = good;
 	lab->probe.status_count = 1;
 	lab->probe.host = "www.example.org";
 	lab->probe.ca = site.ca;
 	lab->job.port = 443;
-	lab->shared.http = probe_http_open(lab->base);
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct lab *lab = *state;
-
-	probe_http_close(lab->shared.http);
-	return lab_teardown(state);
 }
 
 /* What nginx says of the request: protocol, Host, name asked for by SNI. */
 static void asks(struct lab *lab, const char *who)
 {
-	lab->probe.expect = (struct config_bytes){who, strlen(who)};
+	lab->probe.expect = lab_bytes(who);
 	if (lab_probe(lab) != FINDING_PASSED)
 		fail_msg("not '%s': %s", who, lab->text);
 }
@@ -284,10 +268,10 @@ static void test_closing_leaves_nothing_in_time_wait(void **state)
 	asks(lab, "HTTP/1.1 ");
 	lab->probe.expect.length = 0;
 	assert_int_equal(lab_probe(lab), FINDING_PASSED);
-	lab_run("test -z \"$(ss -Htan state time-wait dport = :443)\"");
+	shell_run("test -z \"$(ss -Htan state time-wait dport = :443)\"");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, http_teardown)
 
 int main(void)
 {

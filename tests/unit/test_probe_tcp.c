@@ -9,24 +9,15 @@
 
 #include "unit/probe_lab.h"
 
-static void set_bytes(struct config_bytes *bytes, const char *text)
-{
-	*bytes = (struct config_bytes){text, strlen(text)};
-}
-
 static void serve(struct lab *lab, struct server *server, struct manners manners)
 {
 	server_open(server, lab->base, "::", manners);
 	lab->job.port = server->port;
 }
 
-/* "connect 127.0.0.1:PORT: TEXT" */
-static char *says(const struct lab *lab, const char *text)
+static const char *says(const struct lab *lab, const char *text)
 {
-	static char whole[HEALTH_TEXT];
-
-	snprintf(whole, sizeof(whole), "connect 127.0.0.1:%u: %s", lab->job.port, text);
-	return whole;
+	return lab_says(lab, "connect", text);
 }
 
 static void test_connects(void **state)
@@ -62,7 +53,7 @@ static void test_no_connection_is_left_in_time_wait(void **state)
 
 	serve(lab, &server, (struct manners){0});
 	lab_probe(lab);
-	lab_run("test -z \"$(ss -Htan state time-wait state fin-wait-1 state fin-wait-2)\"");
+	shell_run("test -z \"$(ss -Htan state time-wait state fin-wait-1 state fin-wait-2)\"");
 	server_close(&server);
 }
 
@@ -71,15 +62,15 @@ static void test_has_mark(void **state)
 {
 	struct lab *lab = *state;
 
-	lab_run("ip link add v0 type veth peer name v1 && ip link set v0 up && ip link set v1 up && "
-		"sysctl -qw net.ipv4.neigh.v0.retrans_time_ms=10 && ip addr add 10.8.0.1/32 dev v0 && "
-		"ip rule add fwmark 77 table 7 && ip route add 10.9.0.0/24 dev v0 table 7");
+	shell_run("ip link add v0 type veth peer name v1 && ip link set v0 up && ip link set v1 up && "
+		  "sysctl -qw net.ipv4.neigh.v0.retrans_time_ms=10 && ip addr add 10.8.0.1/32 dev v0 && "
+		  "ip rule add fwmark 77 table 7 && ip route add 10.9.0.0/24 dev v0 table 7");
 	lab_address(lab, "10.9.0.2");
 	lab->job.port = 80;
 	lab_expect(lab, FINDING_TROUBLE, "connect 10.9.0.2:80: network unreachable after ");
 	lab->job.mark = 77;
 	lab_expect(lab, FINDING_FAILED, "connect 10.9.0.2:80: host unreachable after ");
-	lab_run("ip rule del fwmark 77 table 7 && ip link del v0");
+	shell_run("ip rule del fwmark 77 table 7 && ip link del v0");
 }
 
 static void test_has_source(void **state)
@@ -87,9 +78,9 @@ static void test_has_source(void **state)
 	struct lab *lab = *state;
 	struct server server;
 
-	lab_run("ip addr add 203.0.113.9/32 dev lo");
+	shell_run("ip addr add 203.0.113.9/32 dev lo");
 	serve(lab, &server, (struct manners){.reply = "hello", .length = 5});
-	set_bytes(&lab->probe.expect, "hello");
+	lab->probe.expect = lab_bytes("hello");
 	lab->job.source = parsed_address("203.0.113.9");
 	lab_expect(lab, FINDING_PASSED, says(lab, "reply as expected"));
 	assert_string_equal(server.peer, "::ffff:203.0.113.9");
@@ -106,6 +97,20 @@ static void test_refused(void **state)
 	serve(lab, &server, (struct manners){0});
 	server_close(&server);
 	lab_expect(lab, FINDING_FAILED, says(lab, "connection refused after "));
+}
+
+/* Nobody listens, but the only port that a connection can have on this host is the one that it goes to. */
+static void test_connected_to_itself(void **state)
+{
+	struct lab *lab = *state;
+
+	shell_run("sysctl -qw net.ipv4.ip_local_port_range='40000 40000'");
+	lab->job.port = 40000;
+	lab_expect(lab, FINDING_FAILED, says(lab, "connection refused after "));
+	lab_address(lab, "::1");
+	lab_expect(lab, FINDING_FAILED, "connect [::1]:40000: connection refused after ");
+	/* nor does it keep the port from a server to come */
+	shell_run("sysctl -qw net.ipv4.ip_local_port_range='32768 60999' && test -z \"$(ss -Htan)\"");
 }
 
 static int full_backlog(__u16 port)
@@ -135,8 +140,8 @@ static void test_sends_and_expects(void **state)
 	struct server server;
 
 	serve(lab, &server, (struct manners){.reply = "+PONG\r\n", .length = 7, .listens = true});
-	set_bytes(&lab->probe.send, "PING\r\n");
-	set_bytes(&lab->probe.expect, "+PONG");
+	lab->probe.send = lab_bytes("PING\r\n");
+	lab->probe.expect = lab_bytes("+PONG");
 	lab_expect(lab, FINDING_PASSED, says(lab, "reply as expected after "));
 	assert_memory_equal(server.got, "PING\r\n", 6);
 	server_close(&server);
@@ -151,7 +156,7 @@ static void test_sends_more_than_fits_at_once(void **state)
 
 	serve(lab, &server, (struct manners){.reply = "ok", .length = 2, .listens = true});
 	lab->probe.send = (struct config_bytes){long_text, length};
-	set_bytes(&lab->probe.expect, "ok");
+	lab->probe.expect = lab_bytes("ok");
 	lab_probe(lab);
 	assert_int_equal(lab->finding, FINDING_PASSED);
 	server_close(&server);
@@ -164,7 +169,7 @@ static void test_mismatch_is_shown(void **state)
 	struct server server;
 
 	serve(lab, &server, (struct manners){.reply = "-ERR \"\x01\xff\r\n", .length = 10});
-	set_bytes(&lab->probe.expect, "+OK");
+	lab->probe.expect = lab_bytes("+OK");
 	lab_expect(lab, FINDING_FAILED, says(lab, "reply \"-ERR \\\"\\x01\\xff\\r\\n\" instead of \"+OK\" after "));
 	server_close(&server);
 }
@@ -175,7 +180,7 @@ static void test_closed_early(void **state)
 	struct server server;
 
 	serve(lab, &server, (struct manners){.reply = "+O", .length = 2, .close = true});
-	set_bytes(&lab->probe.expect, "+OK");
+	lab->probe.expect = lab_bytes("+OK");
 	lab_expect(lab, FINDING_FAILED, says(lab, "closed after 2 bytes of reply"));
 	server_close(&server);
 }
@@ -186,7 +191,7 @@ static void test_reset_in_the_middle(void **state)
 	struct server server;
 
 	serve(lab, &server, (struct manners){.reset = true});
-	set_bytes(&lab->probe.expect, "+OK");
+	lab->probe.expect = lab_bytes("+OK");
 	lab_expect(lab, FINDING_FAILED, says(lab, "0 bytes, then connection reset after "));
 	server_close(&server);
 }
@@ -197,7 +202,7 @@ static void test_silent_after_connection(void **state)
 	struct server server;
 
 	serve(lab, &server, (struct manners){0});
-	set_bytes(&lab->probe.expect, "+OK");
+	lab->probe.expect = lab_bytes("+OK");
 	lab->probe.timeout_ms = 100;
 	lab_expect(lab, FINDING_FAILED, says(lab, "connected, but no reply within 100 ms"));
 	server_close(&server);
@@ -243,9 +248,9 @@ static void test_endless_reply(void **state)
 
 	memset(flood, 'x', sizeof(flood));
 	serve(lab, &server, (struct manners){.reply = flood, .length = sizeof(flood), .endless = true});
-	set_bytes(&lab->probe.expect, "xxxx");
+	lab->probe.expect = lab_bytes("xxxx");
 	lab_expect(lab, FINDING_PASSED, says(lab, "reply as expected after "));
-	set_bytes(&lab->probe.expect, "xxxy");
+	lab->probe.expect = lab_bytes("xxxy");
 	lab_expect(lab, FINDING_FAILED, says(lab, "reply \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"... instead"));
 	server_close(&server);
 }
@@ -253,18 +258,9 @@ static void test_endless_reply(void **state)
 static void test_no_descriptors_left(void **state)
 {
 	struct lab *lab = *state;
-	struct rlimit before, none;
 
 	lab->job.port = 1;
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-	none = before;
-	none.rlim_cur = 0;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	lab_start(lab);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-	assert_true(lab->done);
-	assert_int_equal(lab->finding, FINDING_TROUBLE);
-	assert_non_null(strstr(lab->text, "this process has no file descriptor left"));
+	lab_expect_no_descriptors(lab);
 }
 
 static void test_no_route(void **state)
@@ -276,25 +272,12 @@ static void test_no_route(void **state)
 	lab_expect(lab, FINDING_TROUBLE, "connect 198.51.100.1:80: network unreachable");
 }
 
-/* Its host is gone: neighbour discovery fails, which the kernel tells by an ICMP error of its own. */
 static void test_host_vanished(void **state)
 {
 	struct lab *lab = *state;
 
-	lab_run("ip link add v0 type veth peer name v1 && ip addr add 10.9.0.1/24 dev v0 && ip link set v1 up && "
-		"ip link set v0 up && sysctl -qw net.ipv4.neigh.v0.retrans_time_ms=10");
-	lab_address(lab, "10.9.0.2");
 	lab->job.port = 80;
-	lab_expect(lab, FINDING_FAILED, "connect 10.9.0.2:80: host unreachable after ");
-	lab_run("ip link del v0");
-}
-
-static void cancel(struct lab *lab)
-{
-	assert_false(lab->done);
-	probe_types[lab->probe.type]->cancel(lab->run);
-	event_base_loop(lab->base, EVLOOP_NONBLOCK);
-	assert_false(lab->done);
+	lab_expect_vanished(lab, "10.9.0.2", "connect 10.9.0.2:80: host unreachable after ");
 }
 
 static void test_cancelled_at_every_stage(void **state)
@@ -304,28 +287,23 @@ static void test_cancelled_at_every_stage(void **state)
 	struct server server;
 
 	serve(lab, &server, (struct manners){.reply = "+", .length = 1});
-	set_bytes(&lab->probe.expect, "+OK");
+	lab->probe.expect = lab_bytes("+OK");
 	lab_start(lab);
-	cancel(lab);
+	lab_cancel(lab);
 	/* while it sends */
 	lab->probe.send = (struct config_bytes){long_text, sizeof(long_text)};
 	lab_start(lab);
 	while (!server.accepted)
 		event_base_loop(lab->base, EVLOOP_ONCE);
-	cancel(lab);
+	lab_cancel(lab);
 	/* after the first byte of the reply */
-	set_bytes(&lab->probe.send, "");
+	lab->probe.send = lab_bytes("");
 	lab_start(lab);
 	while (!server.sent)
 		event_base_loop(lab->base, EVLOOP_ONCE);
 	event_base_loop(lab->base, EVLOOP_NONBLOCK);
-	cancel(lab);
+	lab_cancel(lab);
 	server_close(&server);
-}
-
-static void hold_up(unsigned int ms)
-{
-	usleep(ms * 1000);
 }
 
 /* In another process, for this one is held up: replies "pong" to the first byte, and then tells so. */
@@ -357,13 +335,13 @@ static void test_answered_while_held_up(void **state)
 
 	assert_int_equal(pipe(replied), 0);
 	server = fork_server(listener, replied[1]);
-	set_bytes(&lab->probe.send, "p");
-	set_bytes(&lab->probe.expect, "pong");
+	lab->probe.send = lab_bytes("p");
+	lab->probe.expect = lab_bytes("pong");
 	lab->probe.timeout_ms = 500;
 	lab_start(lab);
 	event_base_loop(lab->base, EVLOOP_ONCE); /* connected, and sends */
 	assert_int_equal(read(replied[0], &byte, 1), 1);
-	hold_up(1000);
+	lab_hold_up(1000);
 	lab_wait(lab);
 	assert_int_equal(lab->finding, FINDING_PASSED);
 	kill(server, SIGKILL);
@@ -381,7 +359,7 @@ static void test_connected_while_held_up(void **state)
 	serve(lab, &server, (struct manners){0});
 	lab->probe.timeout_ms = 100;
 	lab_start(lab);
-	hold_up(300);
+	lab_hold_up(300);
 	lab_wait(lab);
 	assert_int_equal(lab->finding, FINDING_PASSED);
 	server_close(&server);
@@ -394,7 +372,7 @@ static void test_silent_while_held_up(void **state)
 
 	lab->probe.timeout_ms = 100;
 	lab_start(lab);
-	hold_up(300);
+	lab_hold_up(300);
 	lab_wait(lab);
 	assert_int_equal(lab->finding, FINDING_TROUBLE);
 	assert_non_null(strstr(lab->text, ": this process was held up for "));
@@ -421,9 +399,7 @@ static void test_held_up_before_the_timeout(void **state)
 
 static int setup(void **state)
 {
-	lab_setup(state);
-	((struct lab *)*state)->probe.type = PROBE_TCP;
-	return 0;
+	return !lab_setup(state, PROBE_TCP);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, lab_teardown)
@@ -437,6 +413,7 @@ int main(void)
 		TEST(test_has_mark),
 		TEST(test_has_source),
 		TEST(test_refused),
+		TEST(test_connected_to_itself),
 		TEST(test_backlog_full),
 		TEST(test_sends_and_expects),
 		TEST(test_sends_more_than_fits_at_once),

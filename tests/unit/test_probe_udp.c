@@ -43,17 +43,9 @@ static void stop(struct udp_server *server)
 	close(server->fd);
 }
 
-static char *says(const struct lab *lab, const char *text)
+static const char *says(const struct lab *lab, const char *text)
 {
-	static char whole[HEALTH_TEXT];
-
-	snprintf(whole, sizeof(whole), "udp 127.0.0.1:%u: %s", lab->job.port, text);
-	return whole;
-}
-
-static void set_bytes(struct config_bytes *bytes, const char *text)
-{
-	*bytes = (struct config_bytes){text, strlen(text)};
+	return lab_says(lab, "udp", text);
 }
 
 static void test_expected_reply(void **state)
@@ -62,8 +54,8 @@ static void test_expected_reply(void **state)
 	struct udp_server server;
 
 	serve(lab, &server, "pong 17");
-	set_bytes(&lab->probe.send, "ping");
-	set_bytes(&lab->probe.expect, "pong");
+	lab->probe.send = lab_bytes("ping");
+	lab->probe.expect = lab_bytes("pong");
 	lab_expect(lab, FINDING_PASSED, says(lab, "reply as expected after "));
 	assert_int_equal(server.length, 4);
 	assert_memory_equal(server.got, "ping", 4);
@@ -78,7 +70,7 @@ static void test_other_reply(void **state)
 	struct udp_server server;
 
 	serve(lab, &server, "po");
-	set_bytes(&lab->probe.expect, "pong");
+	lab->probe.expect = lab_bytes("pong");
 	lab_expect(lab, FINDING_FAILED, says(lab, "reply \"po\" instead of \"pong\" after "));
 	/* without anything to send, an empty datagram was */
 	assert_int_equal(server.length, 0);
@@ -91,7 +83,7 @@ static void test_no_reply(void **state)
 	struct udp_server server;
 
 	serve(lab, &server, NULL);
-	set_bytes(&lab->probe.expect, "pong");
+	lab->probe.expect = lab_bytes("pong");
 	lab->probe.timeout_ms = 50;
 	lab_expect(lab, FINDING_FAILED, says(lab, "no reply within 50 ms"));
 	stop(&server);
@@ -116,7 +108,7 @@ static void test_port_unreachable(void **state)
 	serve(lab, &server, NULL);
 	stop(&server);
 	lab_expect(lab, FINDING_FAILED, says(lab, "connection refused after "));
-	set_bytes(&lab->probe.expect, "pong");
+	lab->probe.expect = lab_bytes("pong");
 	lab_expect(lab, FINDING_FAILED, says(lab, "connection refused after "));
 	lab_address(lab, "::1");
 	assert_int_equal(lab_probe(lab), FINDING_FAILED);
@@ -126,12 +118,8 @@ static void test_host_vanished(void **state)
 {
 	struct lab *lab = *state;
 
-	lab_run("ip link add v0 type veth peer name v1 && ip addr add 10.9.0.1/24 dev v0 && ip link set v1 up && "
-		"ip link set v0 up && sysctl -qw net.ipv4.neigh.v0.retrans_time_ms=10");
-	lab_address(lab, "10.9.0.2");
 	lab->job.port = 80;
-	lab_expect(lab, FINDING_FAILED, "udp 10.9.0.2:80: host unreachable after ");
-	lab_run("ip link del v0");
+	lab_expect_vanished(lab, "10.9.0.2", "udp 10.9.0.2:80: host unreachable after ");
 }
 
 static void test_no_route(void **state)
@@ -152,16 +140,16 @@ static void test_answered_while_held_up(void **state)
 	socklen_t length = sizeof(peer);
 	char byte;
 
-	set_bytes(&lab->probe.send, "p");
-	set_bytes(&lab->probe.expect, "pong");
+	lab->probe.send = lab_bytes("p");
+	lab->probe.expect = lab_bytes("pong");
 	lab->probe.timeout_ms = 100;
 	lab_start(lab);
 	assert_int_equal(recvfrom(fd, &byte, 1, 0, (struct sockaddr *)&peer, &length), 1);
 	assert_int_equal(sendto(fd, "pong", 4, 0, (struct sockaddr *)&peer, length), 4);
-	usleep(300000);
+	lab_hold_up(300);
 	assert_int_equal(lab_wait(lab), FINDING_PASSED);
 	lab_start(lab);
-	usleep(300000);
+	lab_hold_up(300);
 	assert_int_equal(lab_wait(lab), FINDING_TROUBLE);
 	close(fd);
 }
@@ -175,17 +163,13 @@ static void test_cancelled(void **state)
 	lab_start(lab);
 	while (server.length < 0)
 		event_base_loop(lab->base, EVLOOP_ONCE);
-	probe_types[PROBE_UDP]->cancel(lab->run);
-	event_base_loop(lab->base, EVLOOP_NONBLOCK);
-	assert_false(lab->done);
+	lab_cancel(lab);
 	stop(&server);
 }
 
 static int setup(void **state)
 {
-	lab_setup(state);
-	((struct lab *)*state)->probe.type = PROBE_UDP;
-	return 0;
+	return !lab_setup(state, PROBE_UDP);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, lab_teardown)

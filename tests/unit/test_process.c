@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -23,73 +22,53 @@
 
 #include "lib/memory.h"
 #include "lib/process.h"
+#include "unit/descriptors.h"
+#include "unit/patience.h"
+#include "unit/shell.h"
+#include "unit/temp_folder.h"
 
-#define LIMIT	 4
-#define PATIENCE 60 /* s */
+#define LIMIT 4
 
 struct fixture {
 	struct event_base *base;
 	struct event *patience;
 	struct process_pool *pool;
-	char folder[64]; /* that anybody may write to */
+	char folder[TEMP_FOLDER_SIZE]; /* that anybody may write to */
 	size_t descriptors;
+	__u32 patience_ms; /* this and the input are for what is started from now on */
+	const char *input;
 	size_t done;
 	struct process_end end; /* the last one */
 };
 
-static size_t descriptors(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	while (readdir(folder))
-		count++;
-	closedir(folder);
-	return count;
-}
-
-static void out_of_patience(evutil_socket_t fd, short what, void *argument)
-{
-	(void)fd;
-	(void)what;
-	(void)argument;
-	fail_msg("nothing happened for %d s", PATIENCE);
-}
-
 static int setup(void **state)
 {
 	struct fixture *fixture = memory_new(1, sizeof(*fixture));
-	const struct timeval patience = {.tv_sec = PATIENCE};
 
-	fixture->descriptors = descriptors();
+	fixture->descriptors = descriptors_open();
 	fixture->base = event_base_new();
-	fixture->patience = evtimer_new(fixture->base, out_of_patience, NULL);
-	evtimer_add(fixture->patience, &patience);
+	fixture->patience = patience_new(fixture->base);
 	fixture->pool = process_pool_new(fixture->base, LIMIT);
-	strcpy(fixture->folder, "/tmp/sluice-process-XXXXXX");
-	if (!mkdtemp(fixture->folder) || chmod(fixture->folder, 0777))
-		return -1;
 	*state = fixture;
-	return 0;
+	return temp_folder_make(fixture->folder, 0777);
 }
 
 static int teardown(void **state)
 {
 	struct fixture *fixture = *state;
-	char command[128];
+	int err;
 
 	if (fixture->pool)
 		process_pool_free(fixture->pool);
+	err = temp_folder_remove(fixture->folder);
 	event_free(fixture->patience);
 	event_base_free(fixture->base);
-	assert_int_equal(descriptors(), fixture->descriptors);
+	assert_int_equal(descriptors_open(), fixture->descriptors);
 	/* no child, dead or alive */
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
-	snprintf(command, sizeof(command), "rm -rf %s", fixture->folder);
-	assert_int_equal(system(command), 0);
 	free(fixture);
-	return 0;
+	return err;
 }
 
 static void done(void *argument, const struct process_end *end)
@@ -100,7 +79,7 @@ static void done(void *argument, const struct process_end *end)
 	fixture->done++;
 }
 
-static struct process *start(struct fixture *fixture, const char *script, __u32 timeout_ms, const char *input)
+static struct process *start(struct fixture *fixture, const char *script, __u32 timeout_ms)
 {
 	const char *command[] = {"/bin/sh", "-c", script, "sh", fixture->folder, NULL};
 	const char *environment[] = {"COLOUR=blue", "EMPTY=", NULL};
@@ -109,7 +88,8 @@ static struct process *start(struct fixture *fixture, const char *script, __u32 
 								   .environment = environment,
 								   .user = "nobody",
 								   .timeout_ms = timeout_ms,
-								   .input = input,
+								   .patience_ms = fixture->patience_ms,
+								   .input = fixture->input,
 								   .done = done,
 								   .argument = fixture});
 }
@@ -124,7 +104,7 @@ static void wait_for(struct fixture *fixture, size_t count)
 static const struct process_end *run(struct fixture *fixture, const char *script, __u32 timeout_ms)
 {
 	fixture->done = 0;
-	start(fixture, script, timeout_ms, NULL);
+	start(fixture, script, timeout_ms);
 	assert_int_equal(fixture->done, 0);
 	wait_for(fixture, 1);
 	return &fixture->end;
@@ -139,13 +119,13 @@ static void says(struct fixture *fixture, const char *script, const char *output
 	assert_string_equal(end->output, output);
 }
 
-/* The pid that a script wrote into the folder, once it is there. */
-static pid_t written_pid(struct fixture *fixture, const char *name)
+/* The pid that a script wrote into the folder's `pid`, once it is there. */
+static pid_t written_pid(struct fixture *fixture)
 {
 	char path[128];
 	int pid = 0;
 
-	snprintf(path, sizeof(path), "%s/%s", fixture->folder, name);
+	snprintf(path, sizeof(path), "%s/pid", fixture->folder);
 	for (;;) {
 		FILE *file = fopen(path, "re");
 		int found = file ? fscanf(file, "%d\n", &pid) : 0;
@@ -250,17 +230,14 @@ static void test_input(void **state)
 	struct fixture *fixture = *state;
 	char *large = memory_new(1, 300001);
 
-	start(fixture, "cat /dev/stdin", 30000, "a line\n");
-	wait_for(fixture, 1);
-	assert_string_equal(fixture->end.output, "a line");
+	fixture->input = "a line\n";
+	says(fixture, "cat /dev/stdin", "a line");
 	/* more than a pipe holds; and one who does not read it */
 	memset(large, 'x', 300000);
-	start(fixture, "wc -c", 30000, large);
-	wait_for(fixture, 2);
-	assert_string_equal(fixture->end.output, "300000");
-	start(fixture, "exec <&-; echo done", 30000, large);
-	wait_for(fixture, 3);
-	assert_string_equal(fixture->end.output, "done");
+	fixture->input = large;
+	says(fixture, "wc -c", "300000");
+	says(fixture, "exec <&-; echo done", "done");
+	fixture->input = NULL;
 	says(fixture, "wc -c", "0");
 	free(large);
 }
@@ -283,11 +260,10 @@ static void cannot_run(struct fixture *fixture, const char *path, const char *us
 static void test_what_cannot_be_run(void **state)
 {
 	struct fixture *fixture = *state;
-	char script[128], command[512];
+	char script[128];
 
 	snprintf(script, sizeof(script), "%s/script", fixture->folder);
-	snprintf(command, sizeof(command), "echo '#!/no/interpreter' >%s && chmod 755 %s", script, script);
-	assert_int_equal(system(command), 0);
+	shell_run("echo '#!/no/interpreter' >%s && chmod 755 %s", script, script);
 	cannot_run(fixture, "/no/such/program", "nobody", -ENOENT, "cannot run it: /no/such/program: No such file");
 	cannot_run(fixture, script, "nobody", -ENOENT, "or the interpreter in its first line");
 	cannot_run(fixture, "/etc/passwd", "nobody", -EACCES, "/etc/passwd: Permission denied");
@@ -305,7 +281,7 @@ static void test_no_descriptors(void **state)
 
 	getrlimit(RLIMIT_NOFILE, &before);
 	none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
-	start(fixture, "true", 30000, NULL);
+	start(fixture, "true", 30000);
 	setrlimit(RLIMIT_NOFILE, &none);
 	wait_for(fixture, 1);
 	setrlimit(RLIMIT_NOFILE, &before);
@@ -324,7 +300,7 @@ static void test_another_user_takes_root(void **state)
 
 		if (event_reinit(fixture->base) || setresuid(1, 1, 1))
 			_exit(2);
-		start(fixture, "true", 30000, NULL);
+		start(fixture, "true", 30000);
 		wait_for(fixture, 1);
 		right = fixture->end.error == -EPERM && strstr(fixture->end.why, "this process is not root");
 		_exit(!right);
@@ -339,8 +315,8 @@ static void test_timeout_kills_the_whole_group(void **state)
 	pid_t grandchild;
 
 	start(fixture, "trap '' TERM INT HUP; sh -c 'echo $$ >$0/pid; echo begun; sleep 1000' $1 & wait; sleep 1000",
-	      200, NULL);
-	grandchild = written_pid(fixture, "pid");
+	      200);
+	grandchild = written_pid(fixture);
 	wait_for(fixture, 1);
 	assert_true(fixture->end.timed_out);
 	assert_int_equal(fixture->end.error, 0);
@@ -352,31 +328,29 @@ static void test_timeout_kills_the_whole_group(void **state)
 static void test_end_kills_what_is_left_of_the_group(void **state)
 {
 	struct fixture *fixture = *state;
-	pid_t grandchild;
 
 	/* it keeps the output open, too */
 	run(fixture, "sleep 1000 & echo $! >$1/pid; echo done", 30000);
 	assert_string_equal(fixture->end.output, "done");
 	assert_int_equal(fixture->end.status, 0);
-	grandchild = written_pid(fixture, "pid");
-	await_death(grandchild);
+	await_death(written_pid(fixture));
 }
 
 static void test_cancel(void **state)
 {
 	struct fixture *fixture = *state;
-	struct process *running = start(fixture, "echo $$ >$1/pid; sleep 1000", 30000, NULL), *waiting[LIMIT];
-	pid_t pid = written_pid(fixture, "pid");
+	struct process *running = start(fixture, "echo $$ >$1/pid; sleep 1000", 30000), *waiting[LIMIT];
+	pid_t pid = written_pid(fixture);
 
 	for (int i = 0; i < LIMIT; i++)
-		waiting[i] = start(fixture, "sleep 1000", 30000, NULL);
+		waiting[i] = start(fixture, "sleep 1000", 30000);
 	for (int i = 0; i < LIMIT; i++)
 		process_cancel(waiting[i]);
 	process_cancel(running);
 	await_death(pid);
 	/* its place is free again in the end */
 	for (int i = 0; i < LIMIT; i++)
-		start(fixture, "true", 30000, NULL);
+		start(fixture, "true", 30000);
 	wait_for(fixture, LIMIT);
 	assert_int_equal(fixture->done, LIMIT);
 }
@@ -386,10 +360,10 @@ static void test_pool_kills_what_runs_when_freed(void **state)
 	struct fixture *fixture = *state;
 	pid_t pid;
 
-	start(fixture, "sleep 1000 & echo $! >$1/pid; wait", 30000, NULL);
+	start(fixture, "sleep 1000 & echo $! >$1/pid; wait", 30000);
 	for (int i = 0; i < 2 * LIMIT; i++)
-		start(fixture, "sleep 1000", 30000, NULL);
-	pid = written_pid(fixture, "pid");
+		start(fixture, "sleep 1000", 30000);
+	pid = written_pid(fixture);
 	process_pool_free(fixture->pool);
 	fixture->pool = NULL;
 	await_death(pid);
@@ -429,19 +403,16 @@ static size_t lines_in(const char *folder, const char *name)
 static void test_only_so_many_at_once(void **state)
 {
 	struct fixture *fixture = *state;
-	char command[128];
 
 	/* each waits until the test lets it go */
 	for (int i = 0; i < MANY; i++)
-		start(fixture, "echo >>$1/begun; while ! test -e $1/go; do sleep 0.01; done; echo >>$1/ended", 50000,
-		      NULL);
+		start(fixture, "echo >>$1/begun; while ! test -e $1/go; do sleep 0.01; done; echo >>$1/ended", 50000);
 	while (lines_in(fixture->folder, "begun") < LIMIT)
 		event_base_loop(fixture->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 	for (int i = 0; i < 100; i++)
 		event_base_loop(fixture->base, EVLOOP_NONBLOCK);
 	assert_int_equal(lines_in(fixture->folder, "begun"), LIMIT);
-	snprintf(command, sizeof(command), "touch %s/go", fixture->folder);
-	assert_int_equal(system(command), 0);
+	shell_run("touch %s/go", fixture->folder);
 	wait_for(fixture, MANY);
 	assert_int_equal(lines_in(fixture->folder, "ended"), MANY);
 	assert_true(fixture->end.waited > 0);
@@ -453,12 +424,39 @@ static void test_timeout_begins_with_the_start(void **state)
 	struct fixture *fixture = *state;
 
 	for (int i = 0; i < 3 * LIMIT; i++)
-		start(fixture, "sleep 0.3; exit 7", 5000, NULL);
+		start(fixture, "sleep 0.3; exit 7", 5000);
 	for (int i = 1; i <= 3 * LIMIT; i++) {
 		wait_for(fixture, (size_t)i);
 		assert_false(fixture->end.timed_out);
 	}
 	assert_true(fixture->end.waited > 0.5);
+	assert_int_equal(WEXITSTATUS(fixture->end.status), 7);
+}
+
+static void test_patience(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int i = 0; i < LIMIT; i++)
+		start(fixture, "sleep 1000", 60000);
+	fixture->patience_ms = 100;
+	start(fixture, "true", 1000);
+	wait_for(fixture, 1);
+	assert_int_equal(fixture->end.error, -EAGAIN);
+	assert_non_null(strstr(fixture->end.why, "/bin/sh has waited"));
+}
+
+/* As by a parent that does not care for its children: ignored signals are inherited. */
+static void test_child_signal_was_ignored(void **state)
+{
+	struct fixture *fixture = *state;
+
+	process_pool_free(fixture->pool);
+	signal(SIGCHLD, SIG_IGN);
+	fixture->pool = process_pool_new(fixture->base, LIMIT);
+	start(fixture, "exit 7", 60000);
+	wait_for(fixture, 1);
+	assert_int_equal(fixture->end.error, 0);
 	assert_int_equal(WEXITSTATUS(fixture->end.status), 7);
 }
 
@@ -469,11 +467,11 @@ static void test_dies_with_this_process(void **state)
 
 	if (!agent) {
 		event_reinit(fixture->base);
-		start(fixture, "echo $$ >$1/pid; exec sleep 1000", 60000, NULL);
+		start(fixture, "echo $$ >$1/pid; exec sleep 1000", 60000);
 		for (;;)
 			event_base_loop(fixture->base, EVLOOP_ONCE);
 	}
-	pid = written_pid(fixture, "pid");
+	pid = written_pid(fixture);
 	kill(agent, SIGKILL);
 	waitpid(agent, NULL, 0);
 	await_death(pid);
@@ -500,6 +498,8 @@ int main(void)
 		TEST(test_output_without_end),
 		TEST(test_only_so_many_at_once),
 		TEST(test_timeout_begins_with_the_start),
+		TEST(test_patience),
+		TEST(test_child_signal_was_ignored),
 		TEST(test_dies_with_this_process),
 	};
 

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,9 +19,10 @@
 
 #include "lib/file.h"
 #include "out/snapshot.h"
+#include "unit/temp_folder.h"
 
 struct folder {
-	char path[64];
+	char path[TEMP_FOLDER_SIZE];
 	char file[80];
 };
 
@@ -29,26 +30,17 @@ static int begin(void **state)
 {
 	struct folder *folder = calloc(1, sizeof(*folder));
 
-	strcpy(folder->path, "/tmp/sluice-test-XXXXXX");
-	if (!mkdtemp(folder->path))
+	if (temp_folder_make(folder->path, 0700))
 		return -1;
 	snprintf(folder->file, sizeof(folder->file), "%s/snapshot.json", folder->path);
 	*state = folder;
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-	(void)info;
-	(void)type;
-	(void)walk;
-	return remove(path);
-}
-
 static int end(void **state)
 {
 	struct folder *folder = *state;
-	int err = nftw(folder->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	int err = temp_folder_remove(folder->path);
 
 	free(folder);
 	return err;
@@ -333,12 +325,60 @@ static void test_the_folder_is_made_with_its_parents(void **state)
 	char path[PATH_MAX];
 	struct stat info;
 
-	assert_int_equal(snapshot_folder(folder->path), 0);
+	int lock = snapshot_open(folder->path);
+
+	assert_true(lock >= 0);
+	close(lock);
 	snprintf(path, sizeof(path), "%s/a/b//c/", folder->path);
-	assert_int_equal(snapshot_folder(path), 0);
+	lock = snapshot_open(path);
+	assert_true(lock >= 0);
 	assert_int_equal(stat(path, &info), 0);
 	assert_true(S_ISDIR(info.st_mode));
-	assert_int_equal(snapshot_folder(path), 0);
+	close(lock);
+	lock = snapshot_open(path);
+	assert_true(lock >= 0);
+	close(lock);
+}
+
+static void test_the_folder_has_one_agent(void **state)
+{
+	const struct folder *folder = *state;
+	int lock = snapshot_open(folder->path);
+
+	assert_true(lock >= 0);
+	assert_true(fcntl(lock, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(snapshot_open(folder->path), -EBUSY);
+	close(lock);
+	lock = snapshot_open(folder->path);
+	assert_true(lock >= 0);
+	close(lock);
+}
+
+static void test_a_folder_that_was_removed(void **state)
+{
+	const struct folder *folder = *state;
+	char path[PATH_MAX];
+	int lock, other;
+
+	snprintf(path, sizeof(path), "%s/a/b", folder->path);
+	lock = snapshot_open(path);
+	assert_true(lock >= 0);
+	assert_int_equal(snapshot_repair_folder(path, &lock), 0);
+	assert_int_equal(rmdir(path), 0);
+	*strrchr(path, '/') = '\0';
+	assert_int_equal(rmdir(path), 0);
+	strcat(path, "/b");
+	assert_int_equal(snapshot_repair_folder(path, &lock), 1);
+	assert_int_equal(snapshot_open(path), -EBUSY);
+	assert_int_equal(snapshot_repair_folder(path, &lock), 0);
+	/* another agent was faster */
+	assert_int_equal(rmdir(path), 0);
+	other = snapshot_open(path);
+	assert_true(other >= 0);
+	assert_int_equal(snapshot_repair_folder(path, &lock), -EBUSY);
+	close(other);
+	assert_int_equal(snapshot_repair_folder(path, &lock), 1);
+	close(lock);
 }
 
 static void test_a_folder_that_cannot_be_made(void **state)
@@ -348,11 +388,11 @@ static void test_a_folder_that_cannot_be_made(void **state)
 
 	snprintf(path, sizeof(path), "%s/file", folder->path);
 	put_file(path, "", 0);
-	assert_true(snapshot_folder(path) < 0);
+	assert_true(snapshot_open(path) < 0);
 	strcat(path, "/below");
-	assert_true(snapshot_folder(path) < 0);
-	assert_true(snapshot_folder("/proc/nothing/here") < 0);
-	assert_true(snapshot_folder("") < 0);
+	assert_true(snapshot_open(path) < 0);
+	assert_true(snapshot_open("/proc/nothing/here") < 0);
+	assert_true(snapshot_open("") < 0);
 }
 
 int main(void)
@@ -372,6 +412,8 @@ int main(void)
 		TEST(test_private_files_stay_private),
 		TEST(test_what_is_there_is_not_written_again),
 		TEST(test_the_folder_is_made_with_its_parents),
+		TEST(test_the_folder_has_one_agent),
+		TEST(test_a_folder_that_was_removed),
 		TEST(test_a_folder_that_cannot_be_made),
 	};
 

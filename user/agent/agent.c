@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "out/snapshot.h"
 
 #define DESCRIPTORS 65536 /* that this process may have: a probe under way needs one */
 
@@ -50,38 +48,6 @@ static void rollback_event(evutil_socket_t fd, short what, void *argument)
 	json_decref(reply);
 }
 
-void agent_event(struct agent *agent, enum event_kind kind, uid_t uid, const char *format, ...)
-{
-	char text[EVENT_TEXT];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	events_add(agent->events, &(struct event_fact){.kind = kind, .text = text, .uid = uid});
-}
-
-/* To whoever watches, and to the hook. */
-static void event_added(void *argument, enum event_kind kind, const json_t *event)
-{
-	static const bool hooked[] = {
-#define EVENT_HOOK(name, severity, hook, help) hook,
-		EVENTS(EVENT_HOOK)
-#undef EVENT_HOOK
-	};
-	struct agent *agent = argument;
-
-	if (agent->control)
-		control_stream(agent->control, "/v1/watch", event);
-	if (hooked[kind])
-		notify_event(agent->notify, event);
-}
-
-static void notify_trouble(void *argument, const char *text)
-{
-	agent_event(argument, EVENT_hook_trouble, EVENT_NOBODY, "%s", text);
-}
-
 static void stop_event(evutil_socket_t fd, short what, void *argument)
 {
 	struct agent *agent = argument;
@@ -111,6 +77,7 @@ int agent_detach(struct agent *agent)
 	agent->report.prober = NULL;
 	probe_path_close(agent->path);
 	agent->path = NULL;
+	dataplane_repair(agent->dataplane); /* what has no pin any more would not be found */
 	dataplane_close(agent->dataplane);
 	agent->dataplane = NULL;
 	agent->report.dataplane = NULL;
@@ -159,27 +126,14 @@ static void raise_descriptors(void)
 		    (unsigned long long)limit.rlim_cur);
 }
 
-static int open_events(struct agent *agent)
-{
-	size_t lost = 0;
-
-	agent->events = events_open(agent->base, agent->options.state, &lost);
-	agent->notify = notify_new(agent->base, notify_trouble, agent);
-	events_listen(agent->events, event_added, agent);
-	if (lost)
-		agent_event(agent, EVENT_snapshot_lost, EVENT_NOBODY, "%zu lines of events.jsonl could not be read",
-			    lost);
-	return 0;
-}
-
-/* Health after the configuration; what an operator set after that. */
+/* The configuration, then what operators set, which says whose health counts, then the health. */
 static void start_health(struct agent *agent, bool running)
 {
 	probing_configure(agent, running);
+	agent_restore_overrides(agent);
 	if (!agent_restore_health(agent) && running)
 		agent_event(agent, EVENT_snapshot_lost, EVENT_NOBODY,
 			    "the backends' states are not known: all count as up until their probes fail");
-	agent_restore_overrides(agent);
 	probing_changed(agent, false);
 }
 
@@ -191,7 +145,7 @@ static int start_config(struct agent *agent)
 	if (err)
 		fputs(errors, stderr);
 	else
-		notify_configure(agent->notify, &agent->state.config->notify);
+		telling_start(agent);
 	free(errors);
 	return err;
 }
@@ -200,11 +154,15 @@ static int start_config(struct agent *agent)
 static int start(struct agent *agent)
 {
 	bool running;
-	int err = snapshot_folder(agent->options.state);
+	int err;
 
 	raise_descriptors();
-	err = err ?: open_loop(agent) ?: open_events(agent) ?: start_config(agent);
-	err = err ?: dataplane_open(&agent->dataplane, agent->options.bpffs);
+	agent->state_lock = snapshot_open(agent->options.state);
+	err = agent->state_lock < 0 ? agent->state_lock : open_loop(agent);
+	if (err)
+		return err;
+	telling_open(agent);
+	err = start_config(agent) ?: dataplane_open(&agent->dataplane, agent->options.bpffs);
 	err = err ?: probing_open(agent);
 	if (err)
 		return err;
@@ -242,8 +200,10 @@ static void free_event(struct event *event)
 
 static void stop(struct agent *agent)
 {
-	if (agent->watch) /* else the start failed, and nothing that operators set may have been read yet */
-		agent_save_overrides(agent); /* with what is left of drains */
+	if (agent->watch) { /* else the start failed, and nothing that operators set may have been read yet */
+		agent->override_changed = true; /* what is left of drains */
+		agent_save_due(agent);
+	}
 	probing_close(agent);
 	if (agent->control)
 		control_close(agent->control);
@@ -251,10 +211,7 @@ static void stop(struct agent *agent)
 	if (agent->netlink)
 		netlink_close(agent->netlink);
 	dataplane_close(agent->dataplane);
-	if (agent->events)
-		events_close(agent->events);
-	if (agent->notify)
-		notify_free(agent->notify);
+	telling_close(agent);
 	for (size_t i = 0; i < 3; i++)
 		free_event(agent->signals[i]);
 	free_event(agent->commit);
@@ -267,6 +224,9 @@ static void stop(struct agent *agent)
 	network_free(&agent->state.network);
 	config_free(agent->state.config);
 	agent_former_free(agent);
+	free(agent->applied_text);
+	if (agent->state_lock >= 0)
+		close(agent->state_lock);
 	json_decref(agent->interfaces);
 	free(agent->state.last_error);
 	free(agent->state.applied);
@@ -283,7 +243,7 @@ static void log_ready(struct agent *agent)
 
 int agent_run(const struct agent_options *options)
 {
-	struct agent agent = {.options = *options, .scope = PLAN_ALL};
+	struct agent agent = {.options = *options, .scope = PLAN_ALL, .state_lock = -1};
 	int err;
 
 	agent.state.started = agent.state.config_loaded = time(NULL);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* From the state to the kernel. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +21,12 @@ static json_t *interface_before(const struct agent *agent, const char *name)
 	return NULL;
 }
 
+static bool was_reattached(const json_t *before, const json_t *now)
+{
+	return json_integer_value(json_object_get(now, "reattached")) >
+	       json_integer_value(json_object_get(before, "reattached"));
+}
+
 /* Events for interfaces whose attachment came or went. */
 static void tell_interfaces(struct agent *agent)
 {
@@ -36,9 +41,13 @@ static void tell_interfaces(struct agent *agent)
 		/* at the first look that it runs is no news: hooks would be told with every start */
 		bool was = !before || json_is_true(json_object_get(before, "attached"));
 
-		if (attached == was)
+		if (attached && was && was_reattached(before, one))
+			agent_event(agent, EVENT_dataplane_repaired, EVENT_NOBODY,
+				    "%s: somebody had taken the program off: it runs again (%s mode)", name,
+				    json_string_value(json_object_get(one, "mode")));
+		else if (attached == was)
 			continue;
-		if (attached)
+		else if (attached)
 			agent_event(agent, EVENT_interface_attached, EVENT_NOBODY, "%s: the program runs (%s mode)",
 				    name, json_string_value(json_object_get(one, "mode")));
 		else
@@ -61,7 +70,7 @@ static void commit_rest(struct agent *agent)
 	if (agent->saved_maps != dataplane_maps_id(agent->dataplane))
 		agent_save_ids(agent);
 	agent_attach(agent);
-	probing_refresh(agent);
+	ways_refresh(agent);
 }
 
 int agent_commit(struct agent *agent)
@@ -126,7 +135,7 @@ int agent_assign(struct agent *agent, const struct config *config)
 	 * would lead a restart astray: none are better. Where they cannot be removed, nothing changes.
 	 */
 	agent->saved_maps = 0;
-	err = snapshot_remove(agent->options.state, "snapshot");
+	err = agent_remove(agent, "snapshot");
 	if (!err)
 		log_warning("going on without a snapshot: if sluiced restarts before it can be written, counters start "
 			    "anew");

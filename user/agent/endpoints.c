@@ -9,6 +9,8 @@
 #define CONFIRM_MIN_MS 1000
 #define CONFIRM_MAX_MS (24 * 3600 * 1000)
 
+#define SINCE_WRONG "since is the number of an event, a whole number from 0 on"
+
 /* The functions take the agent as control.h has it, without a type. */
 #define REPORT(noun)                                                                                                   \
 	static int get_##noun(void *argument, const struct control_request *request, json_t **reply)                   \
@@ -23,10 +25,16 @@
 REPORT(status)
 REPORT(services)
 REPORT(pools)
-REPORT(backends)
 REPORT(neighbours)
 REPORT(drops)
 REPORT(bpf)
+
+static char *get_backends(void *argument)
+{
+	const struct agent *agent = argument;
+
+	return report_backends(&agent->report);
+}
 
 static char *get_metrics(void *argument)
 {
@@ -47,7 +55,8 @@ static long long query_number(const struct control_request *request, const char 
 		return without;
 	errno = 0;
 	number = strtoll(text, &end, 10);
-	return errno || end == text || *end || number < 0 || number > high ? -EINVAL : number;
+	/* strtoll() would take blanks and signs before it */
+	return errno || *text < '0' || *text > '9' || *end || number > high ? -EINVAL : number;
 }
 
 static int bad_query(json_t **reply, const char *error)
@@ -56,15 +65,26 @@ static int bad_query(json_t **reply, const char *error)
 	return 400;
 }
 
+/*
+ * Numbers that no event has yet are of events that a crash, or whoever removed the file, has taken: then everything of
+ * this run is news.
+ */
+static __u64 since_known(const struct agent *agent, long long since)
+{
+	return (__u64)since > events_last(agent->events) ? agent->before : (__u64)since;
+}
+
 static int get_events(void *argument, const struct control_request *request, json_t **reply)
 {
 	struct agent *agent = argument;
 	long long since = query_number(request, "since", INT64_MAX, 0);
 	long long limit = query_number(request, "limit", EVENTS_KEPT, 0);
 
-	if (since < 0 || limit < 0)
-		return bad_query(reply, "since and limit are numbers");
-	*reply = events_json(agent->events, (__u64)since, (size_t)limit);
+	if (since < 0)
+		return bad_query(reply, SINCE_WRONG);
+	if (limit < 0)
+		return bad_query(reply, "limit is a whole number from 0 to 10000; 0: all");
+	*reply = events_json(agent->events, since_known(agent, since), (size_t)limit);
 	return 200;
 }
 
@@ -72,9 +92,10 @@ static int get_events(void *argument, const struct control_request *request, jso
 static json_t *stream_watch(void *argument, const struct control_request *request)
 {
 	struct agent *agent = argument;
-	long long since = query_number(request, "since", INT64_MAX, INT64_MAX);
+	long long since = query_number(request, "since", INT64_MAX, (long long)events_last(agent->events));
 
-	return events_json(agent->events, since < 0 ? 0 : (__u64)since, 0);
+	return since < 0 ? json_pack("{ss}", "error", SINCE_WRONG)
+			 : events_json(agent->events, since_known(agent, since), 0);
 }
 
 static int get_diff(void *agent, const struct control_request *request, json_t **reply)
@@ -114,9 +135,14 @@ static int post_backend(void *agent, const struct control_request *request, json
 
 static int post_detach(void *agent, const struct control_request *request, json_t **reply)
 {
-	int err = agent_detach(agent);
+	int err;
 
 	(void)request;
+	if (!((struct agent *)agent)->dataplane) {
+		*reply = json_pack("{ss}", "error", "detached already: sluiced is ending");
+		return 503;
+	}
+	err = agent_detach(agent);
 	*reply = err ? json_pack("{ss}", "error", strerror(-err)) : json_object();
 	return err ? 500 : 200;
 }
@@ -125,16 +151,20 @@ const struct control_endpoint agent_endpoints[] = {
 	{"GET", "/v1/status", "the agent, its configuration and totals", .answer = get_status},
 	{"GET", "/v1/services", "services and their counters", .answer = get_services},
 	{"GET", "/v1/pools", "pools, their health and counters", .answer = get_pools},
-	{"GET", "/v1/backends", "backends, their health, next hops and counters", .answer = get_backends},
+	{"GET", "/v1/backends", "backends, their health, next hops and counters", .json = get_backends},
 	{"GET", "/v1/neighbours", "next hops of backends", .answer = get_neighbours},
 	{"GET", "/v1/drops", "what became of packets, by reason", .answer = get_drops},
 	{"GET", "/v1/bpf", "program, maps and links in the kernel", .answer = get_bpf},
-	{"GET", "/v1/events", "what happened; ?since=ID&limit=N", .answer = get_events},
-	{"GET", "/v1/watch", "the same as it happens, one JSON object a line; ?since=ID", .stream = stream_watch},
+	{"GET", "/v1/events", "what happened; ?since=ID&limit=N", .parameters = {"since", "limit"},
+	 .answer = get_events},
+	{"GET", "/v1/watch", "the same as it happens, one JSON object a line; ?since=ID", .parameters = {"since"},
+	 .stream = stream_watch},
 	{"GET", "/v1/diff", "what a reload would change", .answer = get_diff},
-	{"POST", "/v1/diff", "what the configuration sent would change", .answer = get_diff},
+	{"POST", "/v1/diff", "what the configuration sent would change; ?name=FILE", .parameters = {"name"},
+	 .answer = get_diff},
 	{"POST", "/v1/reload", "read the configuration file anew", .answer = post_reload},
-	{"POST", "/v1/apply", "run the configuration sent; ?name=FILE&confirm_ms=N", .answer = post_apply},
+	{"POST", "/v1/apply", "run the configuration sent; ?name=FILE&confirm_ms=N",
+	 .parameters = {"name", "confirm_ms"}, .answer = post_apply},
 	{"POST", "/v1/confirm", "keep the configuration that waits for it", .answer = post_confirm},
 	{"POST", "/v1/rollback", "go back from it to the former one", .answer = post_rollback},
 	{"POST", "/v1/backend", "drain, maint, ready or weight for a backend", .answer = post_backend},

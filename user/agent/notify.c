@@ -6,14 +6,18 @@
  */
 #include "agent/notify.h"
 
+#include <errno.h>
 #include <event2/event_struct.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include "lib/account.h"
 #include "lib/arena.h"
 #include "lib/clock.h"
 #include "lib/memory.h"
@@ -47,8 +51,10 @@ struct notify {
 	size_t queued;
 	struct process_pool *pool;
 	struct process *process; /* or NULL */
+	__u64 running;		 /* the event that it runs for */
 
 	notify_trouble_fn trouble;
+	notify_told_fn told;
 	void *argument;
 	__u64 quiet_until;	   /* 0: nothing was said yet */
 	size_t failures, left_out; /* not said yet */
@@ -138,6 +144,7 @@ static void ended(void *argument, const struct process_end *end)
 		fail(notify, "the program was killed by signal %d%s%s", WTERMSIG(end->status), colon, end->output);
 	else if (end->status)
 		fail(notify, "the program ended with exit status %d%s%s", WEXITSTATUS(end->status), colon, end->output);
+	notify->told(notify->argument, notify->running);
 	run_next(notify);
 }
 
@@ -171,12 +178,13 @@ static void run(struct notify *notify, const struct waiting *waiting)
 		     {"SLUICE_POOL", "pool"}, {"SLUICE_BACKEND", "backend"}, {"SLUICE_TEXT", "text"}};
 	enum { COUNT = sizeof(texts) / sizeof(*texts) };
 	char *environment[COUNT + 3] = {0}, *line = line_of(waiting);
-	const json_t *id = json_object_get(waiting->event, "id");
+	json_int_t id = json_integer_value(json_object_get(waiting->event, "id"));
 
 	for (size_t i = 0; i < COUNT; i++)
 		environment[i] = memory_format("%s=%s", texts[i].variable, text_of(waiting->event, texts[i].key));
-	environment[COUNT] = memory_format("SLUICE_ID=%lld", (long long)json_integer_value(id));
+	environment[COUNT] = memory_format("SLUICE_ID=%lld", (long long)id);
 	environment[COUNT + 1] = memory_format("SLUICE_SUPPRESSED=%llu", waiting->suppressed);
+	notify->running = (__u64)id;
 	notify->process =
 		process_start(notify->pool, &(struct process_spec){.command = notify->command,
 								   .environment = (const char *const *)environment,
@@ -311,14 +319,29 @@ static void copy_command(struct notify *notify, const struct config_notify *conf
 	notify->arena = arena;
 }
 
+/* What was not said of the program before is, and of the new one everything is news. */
+static void end_quiet(struct notify *notify)
+{
+	if (event_pending(&notify->say, EV_TIMEOUT, NULL)) {
+		event_del(&notify->say);
+		say(notify);
+	}
+	notify->quiet_until = 0;
+}
+
 void notify_configure(struct notify *notify, const struct config_notify *config)
 {
+	bool changed;
+
 	if (!config->command) {
 		notify->command = NULL;
 		drop_waiting(notify);
 		return;
 	}
-	if (config->rate != notify->rate || !same_command(config->command, notify->command)) {
+	changed = !same_command(config->command, notify->command) || strcmp(config->user, notify->user) != 0;
+	if (changed)
+		end_quiet(notify);
+	if (changed || config->rate != notify->rate) {
 		notify->rate = config->rate ? config->rate : 1;
 		notify->burst = notify->rate / 4 ? notify->rate / 4 : 1;
 		notify->refill_ms = MINUTE_MS / notify->rate ? MINUTE_MS / notify->rate : 1;
@@ -327,14 +350,35 @@ void notify_configure(struct notify *notify, const struct config_notify *config)
 	}
 	notify->timeout_ms = config->timeout_ms;
 	copy_command(notify, config);
+	admit(notify);
 }
 
-struct notify *notify_new(struct event_base *base, notify_trouble_fn trouble, void *argument)
+char *notify_warning(const struct config_notify *config)
+{
+	const char *program = config->command ? config->command[0] : NULL;
+	struct account account;
+	struct stat info;
+	int err;
+
+	if (!program)
+		return NULL;
+	if (stat(program, &info) || (S_ISREG(info.st_mode) ? access(program, X_OK) : (errno = EACCES)))
+		return memory_format("notify: %s cannot be run: %s", program, strerror(errno));
+	err = account_find(&account, config->user);
+	account_clear(&account);
+	if (!err)
+		return NULL;
+	return memory_format("notify: the program cannot be run as '%s': %s", config->user,
+			     err == -ENOENT ? "no such user in /etc/passwd" : strerror(-err));
+}
+
+struct notify *notify_new(struct event_base *base, notify_trouble_fn trouble, notify_told_fn told, void *argument)
 {
 	struct notify *notify = memory_new(1, sizeof(*notify));
 
 	notify->base = base;
 	notify->trouble = trouble;
+	notify->told = told;
 	notify->argument = argument;
 	notify->pool = process_pool_new(base, 1);
 	STAILQ_INIT(&notify->queue);

@@ -23,13 +23,22 @@ struct notify;
 /* Told when the program fails or events are left out, at most once a minute. It must not call back. */
 typedef void (*notify_trouble_fn)(void *argument, const char *text);
 
-struct notify *notify_new(struct event_base *base, notify_trouble_fn trouble, void *argument);
+/* Told when the program has ended, or could not be run, for the event of this number: all before it are done with. */
+typedef void (*notify_told_fn)(void *argument, __u64 id);
+
+struct notify *notify_new(struct event_base *base, notify_trouble_fn trouble, notify_told_fn told, void *argument);
 
 /* The program that runs is killed; what waits is not told. */
 void notify_free(struct notify *notify);
 
-/* Takes a copy. What waits goes to the new program; without one, nobody is told. A run that is under way goes on. */
+/*
+ * Takes a copy. What waits goes to the new program, whose first failure is said at once; without one, nobody is told. A
+ * run that is under way goes on.
+ */
 void notify_configure(struct notify *notify, const struct config_notify *config);
+
+/* Why the program cannot be run as it is now, in words, to be freed; NULL if it looks as if it could, or is none. */
+char *notify_warning(const struct config_notify *config);
 
 /* An event as events_json() has it, which the caller found to be one for hooks. A reference to it is kept. */
 void notify_event(struct notify *notify, const json_t *event);

@@ -5,6 +5,7 @@
 #include "agent/agent.h"
 #include "lib/clock.h"
 #include "lib/suggest.h"
+#include "lib/text.h"
 
 /* Without transitions nobody counts a backend's connections, so a drain needs an end. */
 #define DRAIN_DEFAULT_MS (15 * 60 * 1000)
@@ -15,12 +16,25 @@ struct wish {
 	json_int_t weight, for_ms; /* for_ms 0: as long as is usual */
 };
 
+/* `name` is the client's, of any length. */
 static json_t *not_found(const char *what, const char *name, const struct suggestion *suggestion)
 {
+	char clean[CONFIG_NAME_MAX + 1];
+
+	text_clean(clean, sizeof(clean), name, strlen(name)); /* half a character would be no JSON */
 	if (suggestion->best)
 		return json_pack("{so}", "error",
-				 json_sprintf("no %s '%.64s': did you mean '%s'?", what, name, suggestion->best));
-	return json_pack("{so}", "error", json_sprintf("no %s '%.64s'", what, name));
+				 json_sprintf("no %s '%s': did you mean '%s'?", what, clean, suggestion->best));
+	return json_pack("{so}", "error", json_sprintf("no %s '%s'", what, clean));
+}
+
+/* Jansson's words, with a piece of the client's text that may end within a character. */
+static json_t *not_json(const json_error_t *error)
+{
+	char clean[JSON_ERROR_TEXT_LENGTH];
+
+	text_clean(clean, sizeof(clean), error->text, strlen(error->text));
+	return json_pack("{so}", "error", json_sprintf("not JSON: %s", clean));
 }
 
 /* NULL with the error in *reply. */
@@ -116,12 +130,14 @@ int agent_operate(struct agent *agent, const struct control_request *request, js
 	json_t *body = json_loadb(request->body, request->length, JSON_REJECT_DUPLICATES, &error);
 	struct health_backend *backend;
 	struct wish wish;
-	const char *wrong = body ? read_wish(body, &wish) : error.text;
+	const char *wrong = body ? read_wish(body, &wish) : NULL;
 	int status = 400, err;
 
 	if (!agent->dataplane) {
 		status = 503;
 		*reply = json_pack("{ss}", "error", "detached: sluiced is ending");
+	} else if (!body) {
+		*reply = not_json(&error);
 	} else if (wrong) {
 		*reply = json_pack("{ss}", "error", wrong);
 	} else if (!(backend = find_backend(agent, &wish, reply))) {

@@ -3,10 +3,17 @@
  * What outlives the process, in the state folder:
  *
  *   snapshot.json   which map index belongs to which name; good only with the maps it was made for
- *   health.json     verdicts, falls, hold-downs; written a moment after they change, never waited for
+ *   health.json     verdicts, falls, hold-downs; written right after the kernel, never waited for
  *   overrides.json  what operators set; durable before they get their answer
+ *   applied.yaml    applied.c
+ *   notify.json     telling.c
+ *   events.jsonl    out/events.h
+ *
+ * Health and overrides say in which boot they were written: the monotonic clock, by which they have times, goes on
+ * until the next one.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +23,38 @@
 #include "out/snapshot.h"
 
 #define SNAPSHOT_VERSION 1
-#define SAVE_DELAY_MS	 500
+#define SAVE_PAUSE_MS	 500   /* between two of the health, which takes some 8 ms for 10,000 backends */
 #define SAVE_AGAIN_MS	 10000 /* after it failed */
+
+#define BOOT_TEXT sizeof("01234567-89ab-cdef-0123-456789abcdef")
+
+/* Names the boot; empty if it cannot be known. Returns `text`. */
+static const char *boot_name(char text[static BOOT_TEXT])
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!file || !fgets(text, BOOT_TEXT, file))
+		*text = '\0';
+	if (file)
+		fclose(file);
+	return text;
+}
+
+static void add_boot(json_t *content)
+{
+	char boot[BOOT_TEXT];
+
+	json_object_set_new(content, "boot", json_string(boot_name(boot)));
+}
+
+/* Whether its times are by the clock as it runs now. */
+static bool is_of_this_boot(const json_t *content)
+{
+	const char *written = json_string_value(json_object_get(content, "boot"));
+	char boot[BOOT_TEXT];
+
+	return *boot_name(boot) && written && strcmp(written, boot) == 0;
+}
 
 static void save_in(struct agent *agent, __u32 ms)
 {
@@ -26,19 +63,32 @@ static void save_in(struct agent *agent, __u32 ms)
 	evtimer_add(agent->save, &delay);
 }
 
-/* Says once that something cannot be written, and once that it can again. Returns err. */
-static int save(struct agent *agent, const char *name, enum snapshot_how how, const json_t *content, bool *unsaved)
+void agent_saved(struct agent *agent, const char *name, int err, bool *unsaved)
 {
-	int err = snapshot_write(agent->options.state, name, how, content);
+	const char *folder = agent->options.state;
 
-	if (err && !*unsaved)
-		log_error("%s/%s.json: %s: it is tried again, but lost if sluiced ends before", agent->options.state,
-			  name, strerror(-err));
+	if (err && !*unsaved && !agent->unsaved)
+		agent_event(agent, EVENT_state_unsaved, EVENT_NOBODY,
+			    "%s/%s: %s: it is tried again, but lost if sluiced ends before", folder, name,
+			    strerror(-err));
+	else if (err && !*unsaved)
+		log_error("%s/%s: %s: it is tried again, but lost if sluiced ends before", folder, name,
+			  strerror(-err));
 	else if (!err && *unsaved)
-		log_info("%s/%s.json can be written again", agent->options.state, name);
+		log_info("%s/%s can be written again", folder, name);
 	*unsaved = err != 0;
-	if (err && !agent->health_due)
+	agent->unsaved |= err != 0;
+	if (err && !agent->health_due && agent->save)
 		save_in(agent, SAVE_AGAIN_MS);
+}
+
+int agent_save(struct agent *agent, const char *name, enum snapshot_how how, const json_t *content, bool *unsaved)
+{
+	int err = agent->state_taken ? -EBUSY : snapshot_write(agent->options.state, name, how, content);
+	char file[32];
+
+	snprintf(file, sizeof(file), "%s.json", name);
+	agent_saved(agent, file, err, unsaved);
 	return err;
 }
 
@@ -47,7 +97,7 @@ int agent_save_ids(struct agent *agent)
 	__u32 maps = dataplane_maps_id(agent->dataplane);
 	json_t *content = json_pack("{si sI so}", "version", SNAPSHOT_VERSION, "maps", (json_int_t)maps, "ids",
 				    ids_save(agent->state.ids));
-	int err = save(agent, "snapshot", SNAPSHOT_DURABLE, content, &agent->ids_unsaved);
+	int err = agent_save(agent, "snapshot", SNAPSHOT_DURABLE, content, &agent->ids_unsaved);
 
 	json_decref(content);
 	if (!err) /* otherwise they differ, and the next commit tries again */
@@ -55,35 +105,61 @@ int agent_save_ids(struct agent *agent)
 	return err;
 }
 
+/* A timer even if it is over at once: what is active, as the commit to the kernel is then, goes before timers. */
 void agent_save_health_soon(struct agent *agent)
 {
+	__u64 over = agent->health_written + SAVE_PAUSE_MS, now = clock_ms();
+
 	if (agent->health_due || agent->health_unsaved)
 		return;
 	agent->health_due = true;
-	save_in(agent, SAVE_DELAY_MS);
-}
-
-int agent_save_health(struct agent *agent)
-{
-	json_t *content = health_save(agent->state.health, clock_ms());
-	int err = save(agent, "health", SNAPSHOT_SOON, content, &agent->health_unsaved);
-
-	json_decref(content);
-	return err;
+	save_in(agent, over > now ? (__u32)(over - now) : 0);
 }
 
 /*
- * While a configuration waits to be confirmed a restart comes back with the former one: with overrides of
- * backends that only that one has, too.
+ * While a configuration waits to be confirmed a restart comes back with the former one: with what was
+ * known of backends that only that one has, too.
  */
+int agent_save_health(struct agent *agent)
+{
+	json_t *content = health_save(agent->state.health, clock_ms());
+	int err;
+
+	add_boot(content);
+	if (agent->former.health) {
+		json_object_set(content, "former", agent->former.health);
+		json_object_set_new(content, "waiting", json_string(agent->state.applied));
+	}
+	err = agent_save(agent, "health", SNAPSHOT_SOON, content, &agent->health_unsaved);
+	json_decref(content);
+	agent->health_written = clock_ms();
+	return err;
+}
+
+int agent_remove(struct agent *agent, const char *name)
+{
+	return agent->state_taken ? 0 : snapshot_remove(agent->options.state, name);
+}
+
+/* By name or address, as overrides go over to a new configuration by both. */
+static bool is_configured(const struct agent *agent, const json_t *override)
+{
+	const char *pool = json_string_value(json_object_get(override, "pool"));
+	const char *name = json_string_value(json_object_get(override, "backend"));
+	struct address address = {0};
+
+	address_parse(json_string_value(json_object_get(override, "address")), &address);
+	return health_find(agent->state.health, pool, name) || health_find_address(agent->state.health, pool, &address);
+}
+
+/* The same of overrides. */
 static void add_former_overrides(const struct agent *agent, json_t *overrides)
 {
 	json_t *one;
 	size_t i;
 
 	json_array_foreach(json_object_get(agent->former.overrides, "overrides"), i, one)
-		if (!health_find(agent->state.health, json_string_value(json_object_get(one, "pool")),
-				 json_string_value(json_object_get(one, "backend"))))
+		if (!is_configured(agent, one))
 			json_array_append(overrides, one);
 }
 
@@ -92,8 +168,9 @@ int agent_save_overrides(struct agent *agent)
 	json_t *content = health_save_overrides(agent->state.health, clock_ms());
 	int err;
 
+	add_boot(content);
 	add_former_overrides(agent, json_object_get(content, "overrides"));
-	err = save(agent, "overrides", SNAPSHOT_DURABLE, content, &agent->overrides_unsaved);
+	err = agent_save(agent, "overrides", SNAPSHOT_DURABLE, content, &agent->overrides_unsaved);
 	json_decref(content);
 	return err;
 }
@@ -101,12 +178,34 @@ int agent_save_overrides(struct agent *agent)
 void agent_save_due(struct agent *agent)
 {
 	agent->health_due = false;
+	evtimer_del(agent->save);
 	agent_save_health(agent);
 	if (agent->override_changed || agent->overrides_unsaved)
 		agent_save_overrides(agent);
 	agent->override_changed = false;
 	if (agent->ids_unsaved && agent->dataplane)
 		agent_save_ids(agent);
+	if (agent->applied_unsaved)
+		applied_save(agent);
+	if (agent->told_unsaved)
+		telling_save(agent);
+}
+
+bool agent_unsaved(const struct agent *agent)
+{
+	return agent->ids_unsaved || agent->health_unsaved || agent->overrides_unsaved || agent->applied_unsaved ||
+	       agent->told_unsaved || events_unsaved(agent->events);
+}
+
+void agent_save_all(struct agent *agent)
+{
+	agent_save_ids(agent);
+	agent_save_health(agent);
+	agent_save_overrides(agent);
+	applied_save(agent);
+	if (agent->hooked)
+		telling_save(agent);
+	events_save(agent->events);
 }
 
 static bool restore_ids(struct agent *agent, const json_t *content)
@@ -137,15 +236,27 @@ void agent_restore_ids(struct agent *agent)
 	json_decref(content);
 }
 
+/* One that waited then does not run any more: who applied it perhaps thinks that it does. */
+static void tell_unconfirmed(struct agent *agent, const json_t *content)
+{
+	const char *waiting = json_string_value(json_object_get(content, "waiting"));
+
+	if (waiting)
+		agent_event(agent, EVENT_config_rolled_back, EVENT_NOBODY,
+			    "%s runs again: sluiced ended before this was confirmed: %s",
+			    agent->state.applied ? agent->state.applied : agent->options.config, waiting);
+}
+
 /* A missing file is nothing lost: there was no earlier run. `what` it holds is for the event. */
 static bool restore(struct agent *agent, const char *name, const char *what,
-		    size_t (*take)(struct health *, const json_t *, __u64))
+		    size_t (*take)(struct health *, const json_t *, bool, __u64))
 {
 	char *why;
 	json_t *content = snapshot_read(agent->options.state, name, &why);
-	size_t skipped = content ? take(agent->state.health, content, clock_ms()) : 0;
+	size_t skipped = content ? take(agent->state.health, content, is_of_this_boot(content), clock_ms()) : 0;
 	bool found = content != NULL;
 
+	tell_unconfirmed(agent, content);
 	if (why)
 		agent_event(agent, EVENT_snapshot_lost, EVENT_NOBODY, "%s are lost (%s)", what, why);
 	else if (skipped)
@@ -156,9 +267,18 @@ static bool restore(struct agent *agent, const char *name, const char *what,
 	return found;
 }
 
+/* What the run before knew last, and then of others what agent_save_health() took from the former configuration. */
+static size_t take_health(struct health *health, const json_t *content, bool same_clock, __u64 now)
+{
+	const json_t *former = json_object_get(content, "former");
+	size_t skipped = health_restore(health, content, same_clock, now);
+
+	return former ? skipped + health_restore(health, former, same_clock, now) : skipped;
+}
+
 bool agent_restore_health(struct agent *agent)
 {
-	return restore(agent, "health", "the backends' last known states", health_restore);
+	return restore(agent, "health", "the backends' last known states", take_health);
 }
 
 void agent_restore_overrides(struct agent *agent)

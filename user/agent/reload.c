@@ -3,28 +3,22 @@
  * A new configuration, from the file or over the control socket: read whole,
  * compared, applied whole; or nothing happens.
  *
- * One that came over the socket is kept in the state folder's applied.yaml and runs
- * after a restart too, until a reload goes back to the file. While it waits to be confirmed
- * it is not kept, so a restart comes back with the former one, as the end of the wait does.
+ * One that came over the socket is kept for restarts (applied.c). While it waits to be confirmed
+ * it is not, so a restart comes back with the former one, as the end of the wait does.
  */
-#include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/agent.h"
 #include "in/config_file.h"
 #include "lib/clock.h"
-#include "lib/file.h"
 #include "lib/log.h"
 #include "lib/memory.h"
 #include "lib/text.h"
 #include "model/config_diff.h"
 
 #define CHANGES_LOGGED 100 /* of one configuration */
-#define APPLIED_BY     ", applied over the control socket by "
 
 static void set_last_error(struct agent *agent, char *error)
 {
@@ -37,9 +31,24 @@ static json_t *error_reply(const char *text)
 	return json_pack("{ss}", "error", text);
 }
 
-static char *applied_path(const struct agent *agent)
+/* Everything in this process goes by `config` from here on. */
+static void adopt_config(struct agent *agent, struct config *config)
 {
-	return memory_format("%s/applied.yaml", agent->options.state);
+	agent->state.config = config;
+	probing_configure(agent, false);
+	telling_configure(agent);
+}
+
+/* Brings netlink and the maps to it. */
+static int bring_config(struct agent *agent)
+{
+	int err = agent_watch(agent);
+
+	agent->scope = PLAN_ALL;
+	err = err ?: agent_commit(agent);
+	if (!err)
+		agent->dirty = agent->behind = false;
+	return err;
 }
 
 /* Makes `config` the running one, as far as the kernel; the caller keeps the former for going back. */
@@ -49,14 +58,8 @@ static int run_config(struct agent *agent, struct config *config)
 
 	if (err)
 		return err;
-	agent->state.config = config;
-	probing_configure(agent, false);
-	notify_configure(agent->notify, &config->notify);
-	agent->scope = PLAN_ALL;
-	err = agent_watch(agent) ?: agent_commit(agent);
-	if (!err)
-		agent->dirty = agent->behind = false;
-	return err;
+	adopt_config(agent, config);
+	return bring_config(agent);
 }
 
 static struct former remember(const struct agent *agent)
@@ -86,17 +89,16 @@ static void forget(struct former *former)
  */
 static int go_back(struct agent *agent, const struct former *former)
 {
-	struct config *left = agent->state.config;
 	int err;
 
-	agent->state.config = former->config;
 	ids_restore(agent->state.ids, former->ids);
-	if (left != former->config) { /* the health has gone over to the new one */
-		probing_configure(agent, false);
-		health_restore(agent->state.health, former->health, clock_ms());
-		health_restore_overrides(agent->state.health, former->overrides, clock_ms());
+	agent_assign(agent, former->config); /* to disk; where that fails it is tried again, and nothing waits for it */
+	if (agent->state.config != former->config) {
+		prober_pause(agent->prober);
+		health_return(agent->state.health, former->config, former->health, former->overrides, clock_ms());
+		adopt_config(agent, former->config);
 	}
-	err = run_config(agent, former->config);
+	err = bring_config(agent);
 	if (!err)
 		return 0;
 	log_error("going back failed too: what the kernel has goes on until a commit succeeds");
@@ -119,10 +121,11 @@ static void log_changes(const json_t *changes)
 		log_info("configuration: and %zu more changes", count - CHANGES_LOGGED);
 }
 
-/* Interfaces that the new configuration does not run on as it asks. */
-static json_t *interface_warnings(const struct agent *agent)
+/* Interfaces that the new configuration does not run on as it asks, and a hook that cannot be run. */
+static json_t *find_warnings(const struct agent *agent)
 {
 	json_t *interfaces = dataplane_interfaces_json(agent->dataplane), *warnings = json_array(), *one;
+	char *hook = notify_warning(&agent->state.config->notify);
 	size_t i;
 
 	json_array_foreach(interfaces, i, one) {
@@ -133,6 +136,9 @@ static json_t *interface_warnings(const struct agent *agent)
 				warnings, json_sprintf("%s: %s", json_string_value(json_object_get(one, "name")), why));
 	}
 	json_decref(interfaces);
+	if (hook)
+		json_array_append_new(warnings, json_string(hook));
+	free(hook);
 	return warnings;
 }
 
@@ -157,9 +163,12 @@ static int refuse(struct agent *agent, const char *name, uid_t uid, json_t **rep
 /* Tells of a text with errors, which changes nothing. */
 static int refuse_errors(struct agent *agent, const char *name, char *errors, uid_t uid, json_t **reply)
 {
+	char *first = applied_first_error(errors);
+
 	*reply = error_reply(errors);
 	log_error("%s has errors, the running configuration stays:\n%s", name, errors);
-	agent_event(agent, EVENT_config_refused, uid, "%s has errors: %s", name, errors);
+	agent_event(agent, EVENT_config_refused, uid, "%s", first);
+	free(first);
 	set_last_error(agent, errors);
 	return 422;
 }
@@ -190,8 +199,13 @@ static int take_config(struct agent *agent, struct config *config, const char *n
 	agent->state.config_loaded = time(NULL);
 	set_last_error(agent, NULL);
 	log_changes(changes);
-	*reply = json_pack("{so so}", "changes", changes, "warnings", interface_warnings(agent));
+	*reply = json_pack("{so so}", "changes", changes, "warnings", find_warnings(agent));
 	return 200;
+}
+
+static void add_warning(json_t *reply, const char *text)
+{
+	json_array_append_new(json_object_get(reply, "warnings"), json_string(text));
 }
 
 static void tell_applied(struct agent *agent, const char *name, const json_t *reply, uid_t uid)
@@ -206,7 +220,7 @@ int agent_reload(struct agent *agent, uid_t uid, json_t **reply)
 	const char *name = agent->options.config;
 	struct former former;
 	struct config *config;
-	char *errors = NULL, *path;
+	char *errors = NULL;
 	int status = refuse(agent, name, uid, reply);
 
 	if (status)
@@ -218,55 +232,26 @@ int agent_reload(struct agent *agent, uid_t uid, json_t **reply)
 		return status;
 	config_free(former.config);
 	forget(&former);
-	path = applied_path(agent);
-	if (unlink(path) && errno != ENOENT)
-		log_error("%s: %s: after a restart it would run again", path, strerror(errno));
-	free(path);
+	if (applied_drop(agent))
+		add_warning(*reply, "the applied configuration could not be removed from the state folder: it is tried "
+				    "again, but if sluiced restarts before, that runs again");
 	agent_save_overrides(agent); /* of removed backends there are none any more */
 	tell_applied(agent, name, *reply, uid);
 	return 200;
 }
 
-/* How the configuration came, for display and as the last line of the file that keeps it. */
-static char *describe_applied(const char *name, uid_t uid)
-{
-	const struct passwd *user = getpwuid(uid);
-	char when[32], clean[200];
-	time_t now = time(NULL);
-	struct tm utc;
-
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-	text_clean(clean, sizeof(clean), name, strlen(name)); /* cuts between characters */
-	return memory_format("%s" APPLIED_BY "%s (uid %u) at %s", clean, user ? user->pw_name : "an unknown user", uid,
-			     when);
-}
-
 /* Control characters in a client's name for the file would break the line that keeps it. */
 static char *clean_name(const char *name)
 {
-	char *clean = memory_format("%s", name);
+	size_t room = strlen(name) + 1;
+	char *clean = memory_new(room, 1);
 
-	for (char *c = clean; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	text_clean(clean, room, name, room - 1);
 	return clean;
 }
 
-static int keep_applied(struct agent *agent, const char *text)
-{
-	char *path = applied_path(agent);
-	char *content = memory_format("%s\n# %s\n", text, agent->state.applied);
-	int err = file_replace(path, content, strlen(content), FILE_PRIVATE);
-
-	if (err)
-		log_error("%s: %s: the applied configuration runs, but will not after a restart", path, strerror(-err));
-	free(content);
-	free(path);
-	return err;
-}
-
-static void await_confirmation(struct agent *agent, const struct control_request *request, struct former *former,
-			       __u32 confirm_ms)
+static void await_confirmation(struct agent *agent, const struct control_request *request, const char *name,
+			       struct former *former, __u32 confirm_ms)
 {
 	const struct timeval in = {.tv_sec = confirm_ms / 1000, .tv_usec = confirm_ms % 1000 * 1000};
 
@@ -274,8 +259,9 @@ static void await_confirmation(struct agent *agent, const struct control_request
 	agent->waiting_text = json_stringn_nocheck(request->body, request->length);
 	agent->state.confirm_by = clock_ms() + confirm_ms;
 	evtimer_add(agent->rollback, &in);
-	agent_event(agent, EVENT_config_confirm, request->uid, "%s: comes back from it in %u s unless it is confirmed",
-		    agent->state.applied, (confirm_ms + 999) / 1000);
+	/* what matters comes first: a long name is cut */
+	agent_event(agent, EVENT_config_confirm, request->uid,
+		    "rolled back in %u s unless `sluice confirm` follows: %s", (confirm_ms + 999) / 1000, name);
 }
 
 int agent_apply(struct agent *agent, const struct control_request *request, const char *raw_name, __u32 confirm_ms,
@@ -292,20 +278,20 @@ int agent_apply(struct agent *agent, const struct control_request *request, cons
 		status = refuse_errors(agent, name, errors, request->uid, reply);
 		goto out;
 	}
-	status = take_config(agent, config, name, describe_applied(name, request->uid), request->uid, &former, reply);
+	status = take_config(agent, config, name, applied_describe(name, request->uid), request->uid, &former, reply);
 	if (status != 200)
 		goto out;
 	tell_applied(agent, name, *reply, request->uid);
 	if (confirm_ms) {
-		await_confirmation(agent, request, &former, confirm_ms);
+		await_confirmation(agent, request, name, &former, confirm_ms);
+		agent_save_health(agent); /* it tells a restart that one waited */
 		json_object_set_new(*reply, "confirm_ms", json_integer(confirm_ms));
 		goto out;
 	}
 	json_object_set_new(*reply, "confirm_ms", json_null());
-	if (keep_applied(agent, request->body))
-		json_array_append_new(json_object_get(*reply, "warnings"),
-				      json_string("it could not be written to the state folder: "
-						  "after a restart the former configuration runs"));
+	if (applied_keep(agent, request->body))
+		add_warning(*reply, "it could not be written to the state folder: it is tried again, but if sluiced "
+				    "restarts before, the former configuration runs");
 	agent_save_overrides(agent);
 	config_free(former.config);
 	forget(&former);
@@ -338,18 +324,19 @@ int agent_confirm(struct agent *agent, uid_t uid, json_t **reply)
 		*reply = error_reply("nothing waits to be confirmed");
 		return 409;
 	}
-	err = keep_applied(agent, json_string_value(agent->waiting_text));
+	err = applied_keep(agent, json_string_value(agent->waiting_text));
 	config_free(agent->former.config);
 	end_waiting(agent);
 	agent_save_overrides(agent);
+	agent_save_health(agent); /* what only the former one had is of no use any more */
 	agent_event(agent, EVENT_config_applied, uid, "%s: confirmed", agent->state.applied);
 	if (!err) {
 		*reply = json_object();
 		return 200;
 	}
 	*reply = json_pack("{so}", "error",
-			   json_sprintf("confirmed, but not written to the state folder (%s): "
-					"after a restart the former configuration runs",
+			   json_sprintf("confirmed, but not written to the state folder (%s): it is tried again, "
+					"but if sluiced restarts before, the former configuration runs",
 					strerror(-err)));
 	return 500;
 }
@@ -381,7 +368,7 @@ int agent_rollback(struct agent *agent, const char *why, uid_t uid, json_t **rep
 		*reply = error_reply("rolled back, but the kernel was not brought to it: trying again every second");
 		return 500;
 	}
-	*reply = json_pack("{so so}", "changes", changes, "warnings", interface_warnings(agent));
+	*reply = json_pack("{so so}", "changes", changes, "warnings", find_warnings(agent));
 	return 200;
 }
 
@@ -405,59 +392,4 @@ int agent_diff(struct agent *agent, const struct control_request *request, json_
 	*reply = json_pack("{so}", "changes", config_diff(agent->state.config, config));
 	config_free(config);
 	return 200;
-}
-
-/* The last line of what keep_applied() wrote, without its comment sign; NULL if the file was cut off before it. */
-static char *read_description(const char *path)
-{
-	char line[512] = "", last[512] = "", *end;
-	FILE *file = fopen(path, "re");
-
-	while (file && fgets(line, sizeof(line), file))
-		strcpy(last, line);
-	if (file)
-		fclose(file);
-	end = strchr(last, '\n');
-	if (!end || strncmp(last, "# ", 2) != 0 || !strstr(last, APPLIED_BY))
-		return NULL;
-	*end = '\0';
-	return memory_format("%s", last + 2);
-}
-
-/* What an earlier run kept; -ENOENT if there is nothing, and another negative errno with *errors if it is damaged. */
-static int read_applied(struct agent *agent, const char *path, struct config **config, char **errors)
-{
-	int err = access(path, F_OK) ? -ENOENT : config_file_read(path, config, errors);
-
-	if (err)
-		return err;
-	agent->state.applied = read_description(path);
-	if (agent->state.applied)
-		return 0;
-	config_free(*config);
-	*config = NULL;
-	*errors = memory_format("%s: its last line is missing, and perhaps more\n", path);
-	return -EINVAL;
-}
-
-int agent_read_config(struct agent *agent, struct config **config, char **errors)
-{
-	char *path = applied_path(agent);
-	int err = read_applied(agent, path, config, errors);
-
-	if (!err) {
-		log_warning("running %s, not %s: `sluice reload` goes back to the file", agent->state.applied,
-			    agent->options.config);
-	} else if (*errors) {
-		log_error("the applied configuration of an earlier run cannot be read, %s runs instead:\n%s",
-			  agent->options.config, *errors);
-		agent_event(agent, EVENT_config_refused, EVENT_NOBODY, "%s cannot be read: %s runs instead", path,
-			    agent->options.config);
-		free(*errors);
-		*errors = NULL;
-	}
-	if (err)
-		err = config_file_read(agent->options.config, config, errors);
-	free(path);
-	return err;
 }

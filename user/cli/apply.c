@@ -5,7 +5,6 @@
 
 #include "cli/changes.h"
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/number.h"
 #include "cli/upload.h"
 #include "lib/memory.h"
@@ -50,18 +49,7 @@ enum exit_code do_apply(const struct cli *cli)
 
 enum exit_code do_confirm(const struct cli *cli)
 {
-	struct request request = {.method = "POST", .path = "/v1/confirm", .seconds = WISH_SECONDS};
-	json_t *reply;
-	enum exit_code code = cli_ask(cli, &request, &reply);
-
-	if (code != EXIT_DONE)
-		return code;
-	if (cli->json)
-		cli_print_json(reply);
-	else
-		puts("confirmed: the applied configuration stays");
-	json_decref(reply);
-	return EXIT_DONE;
+	return changes_ask(cli, "/v1/confirm", "confirmed: the applied configuration stays");
 }
 
 enum exit_code do_rollback(const struct cli *cli)

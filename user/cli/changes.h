@@ -11,7 +11,7 @@ void changes_print(const json_t *reply, const char *none);
 /* The reply's "warnings", on standard error. */
 void changes_warn(const json_t *reply);
 
-/* Posts a wish without a body, and prints what it has changed. */
+/* Posts a wish without a body, and prints what it has changed, or `none` if that is nothing. */
 enum exit_code changes_ask(const struct cli *cli, const char *path, const char *none);
 
 #endif

@@ -18,7 +18,7 @@ enum exit_code {
 	EXIT_FAILED = 1,
 	EXIT_WRONG_USAGE = 2,
 	EXIT_DIFFERENT = 3, /* diff: a reload would change something */
-	EXIT_NO_AGENT = 4,
+	EXIT_NO_AGENT = 4,  /* nobody answers, or the socket may not be opened */
 };
 
 /* Options by bit: those given, and those that a verb takes. */

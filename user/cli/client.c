@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "in/control.h"
 #include "lib/memory.h"
 
 #define MAX_ANSWER (1UL << 28) /* bytes; far more than any agent has to say */
@@ -150,7 +151,7 @@ static enum exit_code judge(const char *path, long status, const struct answer *
 	if (text)
 		*error = memory_format("%s", text);
 	else if (status == 413)
-		*error = memory_format("more than the agent takes at once");
+		*error = memory_format("larger than the %u MiB that the agent takes", CONTROL_MAX_BODY >> 20);
 	else if (status == 200)
 		*error = memory_format("the agent's answer to %s is not JSON", path);
 	else

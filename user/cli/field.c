@@ -2,7 +2,6 @@
 #include "cli/field.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -81,9 +80,9 @@ char *field_pool_up(const json_t *object, const char *key)
 	return memory_format("%lld+%lld/%lld", cli_number(object, key), kept, cli_number(object, "backends"));
 }
 
-static bool is_empty(const json_t *pool)
+static bool is_state(const json_t *pool, const char *state)
 {
-	return json_is_integer(json_object_get(pool, "up")) && !cli_number(pool, "up") && !cli_number(pool, "kept");
+	return strcmp(cli_text(pool, "state"), state) == 0;
 }
 
 static long long unreachable_backends(const json_t *pool)
@@ -93,40 +92,34 @@ static long long unreachable_backends(const json_t *pool)
 	return json_is_integer(resolved) ? cli_number(pool, "backends") - (long long)json_integer_value(resolved) : 0;
 }
 
-/* The pool that serves in its place, or "". */
-static const char *substitute(const json_t *pool)
-{
-	const char *effective = cli_text(pool, "effective");
-
-	return strcmp(effective, cli_text(pool, "name")) == 0 ? "" : effective;
-}
-
 char *field_pool_state(const json_t *object, const char *key)
 {
-	long long unreachable = unreachable_backends(object);
-	const char *served = substitute(object);
-	char *state, *whole;
+	long long unreachable = unreachable_backends(object), troubled = cli_number(object, "troubled");
+	bool served = is_state(object, "fallback");
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
 
-	(void)key;
-	if (*served)
-		state = memory_format("empty: %s serves", served);
-	else if (is_empty(object))
-		state = memory_format("empty");
-	else
-		state = memory_format("%s", json_is_true(json_object_get(object, "degraded")) ? "degraded" : "ok");
-	if (!unreachable)
-		return state;
-	whole = memory_format("%s, %lld unreachable", state, unreachable);
-	free(state);
-	return whole;
+	if (!out)
+		memory_exhausted();
+	fputs(cli_text(object, key), out);
+	if (served)
+		fprintf(out, ": %s serves", cli_text(object, "effective"));
+	if (unreachable)
+		fprintf(out, ", %lld unreachable", unreachable);
+	if (troubled)
+		fprintf(out, ", %lld not probed", troubled);
+	fclose(out);
+	return text;
 }
 
 const char *field_pool_colour(const json_t *object)
 {
-	if (is_empty(object) || *substitute(object) || json_is_true(json_object_get(object, "degraded")))
+	if (is_state(object, "degraded") || is_state(object, "empty") || is_state(object, "fallback"))
 		return "red";
-	return unreachable_backends(object) || cli_number(object, "up") < cli_number(object, "backends") ? "yellow"
-													 : NULL;
+	if (!is_state(object, "ok") || unreachable_backends(object) || cli_number(object, "troubled"))
+		return "yellow";
+	return cli_number(object, "up") < cli_number(object, "backends") ? "yellow" : NULL;
 }
 
 char *field_backend_state(const json_t *object, const char *key)

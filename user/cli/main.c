@@ -23,7 +23,7 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{"status", "", 0, 0, 0, do_status, "the agent, what needs attention, its interfaces and totals"},
-	{"show", " SUBJECT [NAME ...]", 1, 3, OPTION_ALL | OPTION_WATCH | OPTION_COUNT | OPTION_LONG, do_show,
+	{"show", " SUBJECT [NAME [BACKEND]]", 1, 3, OPTION_ALL | OPTION_WATCH | OPTION_COUNT | OPTION_LONG, do_show,
 	 "services, pools, backends, neighbours, drops, events or bpf"},
 	{"watch", " [POOL [BACKEND]]", 0, 2, OPTION_COUNT, do_watch, "events as they come"},
 	{"backend", " ACTION POOL BACKEND ...", 3, SIZE_MAX, OPTION_FOR | OPTION_REASON, do_backend,
@@ -49,7 +49,7 @@ static const char exit_codes[] = "exit codes:\n"
 				 "  1  refused or failed: the message says why\n"
 				 "  2  wrong usage\n"
 				 "  3  diff: something would change\n"
-				 "  4  no agent answers\n";
+				 "  4  no agent answers, or you may not open its socket\n";
 
 static void print_help(void)
 {

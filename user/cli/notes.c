@@ -60,6 +60,7 @@ static void note_backend(struct notes *notes, const json_t *backend)
 		print_note(notes, backend, "red", "cannot be reached: ", memory_format("%s", cli_text(backend, "why")));
 	if (standing_is_down(backend))
 		print_note(notes, backend, standing_colour(backend), "is down", standing_fault(backend));
+	print_note(notes, backend, "yellow", "cannot be probed: ", standing_trouble(backend));
 	print_note(notes, backend, "yellow", "is set to ", standing_override(backend));
 }
 

@@ -15,7 +15,7 @@
 
 #define CLEAR_SCREEN "\033[H\033[2J"
 
-/* Leaves the objects alone that have `name` under `key`; EXIT_FAILED, after a message, if there is none. */
+/* Keeps only the objects that have `name` at that level; EXIT_FAILED, after a message, if there is none. */
 static enum exit_code filter(const struct subject *subject, size_t level, const char *name, json_t *objects)
 {
 	const char *key = subject->filter[level], *noun = subject->filter_noun[level];
@@ -208,7 +208,8 @@ static enum exit_code check_usage(const struct cli *cli, const struct subject *s
 	if (cli->argument_count > 1 && !names)
 		cli_error("'show %s' takes no name", subject->name);
 	else if (cli->argument_count > names + 1)
-		cli_error("'show %s' takes no '%s'", subject->name, cli->arguments[names + 1]);
+		cli_error("'show %s' takes no '%s': it shows all, or those of %s", subject->name,
+			  cli->arguments[names + 1], names == 1 ? "one name" : "one pool, or one backend of it");
 	else if (events && (cli->given & OPTION_WATCH))
 		cli_error("'show events' takes no --watch: see 'sluice watch', which prints events as they come");
 	else if (events && (cli->given & OPTION_ALL) && (cli->given & OPTION_COUNT))

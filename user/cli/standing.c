@@ -144,6 +144,15 @@ char *standing_override(const json_t *backend)
 	return text;
 }
 
+char *standing_trouble(const json_t *backend)
+{
+	const char *trouble = cli_text(backend, "trouble");
+
+	if (!*trouble || (standing_is_down(backend) && strcmp(trouble, cli_text(backend, "probe")) == 0))
+		return NULL;
+	return memory_format("%s", trouble);
+}
+
 char *standing_fault(const json_t *backend)
 {
 	char age[NUMBER_TEXT], held[NUMBER_TEXT], *text = NULL;

@@ -24,6 +24,9 @@ char *standing_override(const json_t *backend);
 /* Of one that is down: "for 12 min: connect 10.0.0.1:80: connection refused; held down for 40 s more after 3 falls". */
 char *standing_fault(const json_t *backend);
 
+/* Why it cannot be probed now; NULL if it can, or if standing_fault() says so. */
+char *standing_trouble(const json_t *backend);
+
 bool standing_is_down(const json_t *backend);
 
 #endif

@@ -98,6 +98,9 @@ static void add_config(struct grid *grid, const json_t *status)
 static void add_probes(struct grid *grid, const json_t *probing)
 {
 	long long waiting = cli_number(probing, "waiting"), late = cli_number(probing, "late");
+	long long aside = cli_number(probing, "aside"), troubled = cli_number(probing, "troubled");
+	char *target = aside ? memory_format(" (%lld of them to the backend's address, not through a VIP)", aside)
+			     : memory_format("%s", "");
 	char *queue =
 		waiting ? memory_format(", %lld wait for one of %lld places", waiting, cli_number(probing, "limit"))
 			: memory_format("%s", "");
@@ -107,9 +110,15 @@ static void add_probes(struct grid *grid, const json_t *probing)
 
 	if (cli_number(probing, "configured"))
 		add_line(grid, "probes",
-			 memory_format("%lld, %lld under way%s%s", cli_number(probing, "configured"),
+			 memory_format("%lld%s, %lld under way%s%s", cli_number(probing, "configured"), target,
 				       cli_number(probing, "under_way"), queue, delay),
 			 waiting ? "yellow" : NULL);
+	if (troubled)
+		add_line(grid, "",
+			 memory_format("%lld backend%s cannot be probed now: 'sluice show backends' says why", troubled,
+				       troubled == 1 ? "" : "s"),
+			 "yellow");
+	free(target);
 	free(queue);
 	free(delay);
 }
@@ -124,15 +133,16 @@ static void add_pools(struct grid *grid, const json_t *pools)
 		const char *colour = field_pool_colour(pool);
 		char *state, *kept;
 
-		if (!colour || strcmp(colour, "red") != 0)
+		/* of those that are yellow the other lines tell enough, but for one that serves nobody yet */
+		if (!colour || (strcmp(colour, "red") != 0 && strcmp(cli_text(pool, "state"), "settling") != 0))
 			continue;
-		state = field_pool_state(pool, NULL);
+		state = field_pool_state(pool, "state");
 		kept = cli_number(pool, "kept") ? memory_format(", %lld kept", cli_number(pool, "kept"))
 						: memory_format("%s", "");
 		add_line(grid, "",
 			 memory_format("%s: %s (%lld of %lld up%s)", cli_text(pool, "name"), state,
 				       cli_number(pool, "up"), cli_number(pool, "backends"), kept),
-			 "red");
+			 colour);
 		free(state);
 		free(kept);
 	}
@@ -228,7 +238,7 @@ static enum exit_code print_status(const struct cli *cli, const json_t *status)
 		putchar('\n');
 		print_interfaces(json_object_get(status, "interfaces"));
 		if (json_is_string(json_object_get(status, "last_error")))
-			printf("\nThe last reload failed, and the configuration before it runs on:\n%s\n",
+			printf("\nThe last configuration was refused, and the one before it runs on:\n%s\n",
 			       cli_text(status, "last_error"));
 	}
 	json_decref(pools);

@@ -30,7 +30,7 @@ static const struct field service_fields[] = {
 static const struct field pool_fields[] = {
 	{"NAME", "name", field_plain, 0, FIELD_ALWAYS},
 	{"UP", "up", field_pool_up, GRID_RIGHT | FIELD_COLOURED, FIELD_ALWAYS},
-	{"STATE", NULL, field_pool_state, FIELD_COLOURED, FIELD_ALWAYS},
+	{"STATE", "state", field_pool_state, FIELD_COLOURED, FIELD_ALWAYS},
 	{"FALLBACK", "fallback", field_plain, 0, FIELD_ALWAYS},
 	{"FORWARD", "forward", field_plain, 0, FIELD_ALWAYS},
 	{"SLOTS", "table_size", field_plain, GRID_RIGHT, FIELD_LONG},
@@ -119,7 +119,7 @@ const struct subject subjects[] = {
 		.filter_noun = {"pool with backends", "backend"},
 		.colour = standing_colour,
 		.counters = true,
-		.help = "state, weight, share, probes, what is wrong, counters; NAMEs: a pool, a backend",
+		.help = "state, weight, share, probes, what is wrong, counters; NAME: a pool",
 	},
 	{
 		.name = "neighbours",
@@ -145,7 +145,7 @@ const struct subject subjects[] = {
 		.path = "/v1/events",
 		.filter = {"pool", "backend"},
 		.filter_noun = {"pool", "backend"},
-		.help = "what happened, the last 100 unless --count or --all; NAMEs: a pool, a backend",
+		.help = "what happened, the last 100 unless --count or --all; NAME: a pool",
 	},
 	{
 		.name = "bpf",
@@ -161,7 +161,7 @@ void show_subjects(void)
 	puts("\nsubjects, which may be abbreviated:");
 	for (size_t i = 0; i < subject_count; i++)
 		printf("  %-11s %s\n", subjects[i].name, subjects[i].help);
-	puts("\nNAME leaves the objects of that name alone.");
+	puts("\nWith NAME, only the objects of that name are shown.");
 }
 
 /* A row that needs the operator's eye. */

@@ -199,7 +199,7 @@ static int check_bytes(struct source *source)
 static int take_bytes(struct source *source)
 {
 	normalize(source);
-	if (!source->size) {
+	if (strspn(source->text, " \t\n") == source->size) {
 		source_error(source, SOURCE_NOWHERE,
 			     "the file is empty: 'interfaces' and 'hash_key' are needed at least");
 		return -EINVAL;
@@ -287,14 +287,17 @@ static size_t put_character(FILE *out, const char *s, size_t left)
 	return length ? length : 1;
 }
 
-/* The cursor's line, as far as it is worth showing, and a caret line below it. */
+/* The cursor's line, as far as it is worth showing, and a caret line below it; nothing of a blank line. */
 static void write_line(FILE *out, const struct source *source, const struct cursor *cursor)
 {
 	const char *at = source->text + cursor->offset, *start = source->text + cursor->line_start, *from = start;
 	size_t left = source->size - cursor->offset, shown = left < SHOWN_AFTER ? left : SHOWN_AFTER;
 	const char *newline = memchr(at, '\n', shown), *end = newline ? newline : at + shown;
 	bool cut = !newline && end < source->text + source->size;
+	char first = start[strspn(start, " \t")];
 
+	if (!first || first == '\n')
+		return;
 	if (at - start > SHOWN_BEFORE)
 		for (from = at - SHOWN_BEFORE; !starts_character(from);)
 			from++;

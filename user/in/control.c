@@ -148,6 +148,29 @@ static bool parse_query(struct evhttp_request *request, struct evkeyvalq *query)
 	return true;
 }
 
+static bool has_parameter(const struct control_endpoint *endpoint, const char *name)
+{
+	for (size_t i = 0; i < sizeof(endpoint->parameters) / sizeof(endpoint->parameters[0]); i++)
+		if (endpoint->parameters[i] && strcmp(endpoint->parameters[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* What is wrong with the query for this endpoint, to be freed; NULL if nothing is. */
+static char *judge_query(const struct control_endpoint *endpoint, const struct evkeyvalq *query)
+{
+	const struct evkeyval *parameter;
+	char name[40];
+
+	for (parameter = query->tqh_first; parameter; parameter = parameter->next.tqe_next) {
+		if (has_parameter(endpoint, parameter->key))
+			continue;
+		text_clean(name, sizeof(name), parameter->key, strlen(parameter->key));
+		return memory_format("%s has no parameter '%s': GET / lists what it has", endpoint->path, name);
+	}
+	return NULL;
+}
+
 const char *control_query(const struct control_request *request, const char *name)
 {
 	return evhttp_find_header(request->query, name);
@@ -164,8 +187,10 @@ static void answer_stream(struct control *control, const struct control_endpoint
 		return;
 	}
 	first = endpoint->stream(control->agent, asked);
-	if (first)
+	if (json_is_array(first))
 		stream_begin(&control->streams, request, endpoint->path, first);
+	else if (first)
+		send_json(request, HTTP_BADREQUEST, json_incref(first));
 	else
 		send_failure(request, HTTP_INTERNAL, memory_format("no answer could be made"));
 	json_decref(first);
@@ -192,6 +217,7 @@ static void answer(struct control *control, const struct control_endpoint *endpo
 	struct evbuffer *body = evhttp_request_get_input_buffer(request);
 	struct control_request asked = {.length = evbuffer_get_length(body), .uid = client_uid(request)};
 	struct evkeyvalq query;
+	char *wrong;
 
 	if (evbuffer_add(body, "", 1) || !(asked.body = (const char *)evbuffer_pullup(body, -1))) {
 		send_failure(request, HTTP_INTERNAL, memory_format("no memory for the request"));
@@ -203,7 +229,12 @@ static void answer(struct control *control, const struct control_endpoint *endpo
 		return;
 	}
 	asked.query = &query;
-	if (endpoint->text)
+	wrong = judge_query(endpoint, &query);
+	if (wrong)
+		send_failure(request, HTTP_BADREQUEST, wrong);
+	else if (endpoint->json)
+		send_text(request, HTTP_OK, "application/json", endpoint->json(control->agent));
+	else if (endpoint->text)
 		send_text(request, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", endpoint->text(control->agent));
 	else if (endpoint->stream)
 		answer_stream(control, endpoint, &asked, request);

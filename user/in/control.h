@@ -19,13 +19,14 @@ struct control_request {
 	const void *query; /* for control_query() */
 };
 
-#define CONTROL_MAX_BODY (64U << 20) /* a whole configuration */
+/* A whole configuration. What is larger gets libevent's own 413, which is HTML. */
+#define CONTROL_MAX_BODY (64U << 20)
 
 /* A parameter of the path's query, decoded, in UTF-8; NULL if it is not there. Valid as long as the request. */
 const char *control_query(const struct control_request *request, const char *name);
 
 /*
- * One question or wish. Exactly one of answer, text and stream is set.
+ * One question or wish. Exactly one of answer, json, text and stream is set.
  *
  * A reply is written on a later turn of the loop. Whoever ends the loop from
  * answer() must leave it some time: event_base_loopexit() with 100 ms, not with NULL.
@@ -35,15 +36,21 @@ struct control_endpoint {
 	const char *path;   /* without a query; "/" is taken: it lists the table */
 	const char *help;   /* for that list */
 
+	const char *parameters[2]; /* that its query may have: any other gets a 400, as it may be a misspelt wish */
+
 	/* Returns an HTTP status, and a new reference in *reply; NULL there becomes a 500. */
 	int (*answer)(void *agent, const struct control_request *request, json_t **reply);
+
+	/* JSON as text, where a tree of all of it would take too long; to be freed, NULL becomes a 500. */
+	char *(*json)(void *agent);
 
 	/* Plain text in Prometheus' format, to be freed; NULL becomes a 500. */
 	char *(*text)(void *agent);
 
 	/*
 	 * A reply without end: JSON objects, one a line. Returns a new reference to an array of those to
-	 * begin with, NULL becomes a 500; control_stream() adds the others. At most 64 clients, then a 503.
+	 * begin with; control_stream() adds the others. An object instead refuses the query and is sent with
+	 * a 400, NULL becomes a 500. At most 64 clients, then a 503.
 	 */
 	json_t *(*stream)(void *agent, const struct control_request *request);
 };

@@ -4,56 +4,91 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/memory.h"
+#include "lib/text.h"
 
-#define ROOM_FIRST 1024
-#define ROOM_MOST  (1 << 20) /* an entry longer than this is no user's */
+#define USERS  "/etc/passwd"
+#define GROUPS "/etc/group"
 
-static int find_entry(struct account *out, const char *name)
+static int find_user(struct account *out, const char *name)
 {
-	struct passwd entry, *found = NULL;
-	size_t room = ROOM_FIRST;
-	char *text = NULL;
-	int err;
+	FILE *file = fopen(USERS, "re");
+	const struct passwd *entry;
 
-	do {
-		text = memory_resize(text, room, 1);
-		err = getpwnam_r(name, &entry, text, room, &found);
-		room *= 2;
-	} while (err == ERANGE && room <= ROOM_MOST);
-	if (found) {
-		out->uid = entry.pw_uid;
-		out->gid = entry.pw_gid;
+	if (!file)
+		return -errno;
+	while ((entry = fgetpwent(file)) && strcmp(entry->pw_name, name) != 0)
+		;
+	if (entry) {
+		out->uid = entry->pw_uid;
+		out->gid = entry->pw_gid;
 	}
-	free(text);
-	if (found)
-		return 0;
-	return err ? -err : -ENOENT;
+	fclose(file);
+	return entry ? 0 : -ENOENT;
+}
+
+static void add_group(struct account *account, gid_t gid)
+{
+	account->groups = memory_resize(account->groups, (size_t)account->group_count + 1, sizeof(*account->groups));
+	account->groups[account->group_count++] = gid;
+}
+
+static bool is_member(const struct group *group, const char *name)
+{
+	for (char **member = group->gr_mem; *member; member++)
+		if (strcmp(*member, name) == 0)
+			return true;
+	return false;
+}
+
+static int find_groups(struct account *account, const char *name)
+{
+	FILE *file = fopen(GROUPS, "re");
+	const struct group *group;
+
+	if (!file && errno != ENOENT)
+		return -errno;
+	add_group(account, account->gid);
+	while (file && (group = fgetgrent(file)))
+		if (group->gr_gid != account->gid && is_member(group, name))
+			add_group(account, group->gr_gid);
+	if (file)
+		fclose(file);
+	return 0;
 }
 
 int account_find(struct account *out, const char *name)
 {
-	int count = 16, err;
+	int err;
 
 	memset(out, 0, sizeof(*out));
-	err = find_entry(out, name);
+	err = find_user(out, name) ?: find_groups(out, name);
 	if (err)
-		return err;
-	out->groups = memory_new((size_t)count, sizeof(*out->groups));
-	if (getgrouplist(name, out->gid, out->groups, &count) < 0) {
-		/* now `count` is how many there are; should there be more meanwhile, those are left out */
-		out->groups = memory_resize(out->groups, (size_t)count, sizeof(*out->groups));
-		getgrouplist(name, out->gid, out->groups, &count);
-	}
-	out->group_count = count;
-	return 0;
+		memset(out, 0, sizeof(*out));
+	return err;
 }
 
 void account_clear(struct account *account)
 {
 	free(account->groups);
 	memset(account, 0, sizeof(*account));
+}
+
+bool account_name(uid_t uid, char name[ACCOUNT_NAME])
+{
+	FILE *file = fopen(USERS, "re");
+	const struct passwd *entry = NULL;
+
+	*name = '\0';
+	while (file && (entry = fgetpwent(file)) && entry->pw_uid != uid)
+		;
+	if (entry)
+		text_clean(name, ACCOUNT_NAME, entry->pw_name, strlen(entry->pw_name));
+	if (file)
+		fclose(file);
+	return entry;
 }

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,38 @@ char *address_format(const struct address *address, char text[static ADDRESS_TEX
 bool address_equal(const struct address *a, const struct address *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+socklen_t address_to_socket(const struct address *address, __u16 port, struct sockaddr_storage *name)
+{
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)name;
+	struct sockaddr_in *v4 = (struct sockaddr_in *)name;
+
+	memset(name, 0, sizeof(*name));
+	name->ss_family = (sa_family_t)address->family;
+	if (address->family == AF_INET6) {
+		v6->sin6_port = htons(port);
+		memcpy(&v6->sin6_addr, address->word, sizeof(v6->sin6_addr));
+		return sizeof(*v6);
+	}
+	v4->sin_port = htons(port);
+	memcpy(&v4->sin_addr, address->word, sizeof(v4->sin_addr));
+	return sizeof(*v4);
+}
+
+struct address address_from_socket(const struct sockaddr_storage *name)
+{
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)name;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)name;
+	struct address address = {.family = name->ss_family};
+
+	if (name->ss_family == AF_INET6)
+		memcpy(address.word, &v6->sin6_addr, sizeof(v6->sin6_addr));
+	else if (name->ss_family == AF_INET)
+		memcpy(address.word, &v4->sin_addr, sizeof(v4->sin_addr));
+	else
+		address.family = 0;
+	return address;
 }
 
 unsigned int address_bits(const struct address *address)

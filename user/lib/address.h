@@ -6,6 +6,7 @@
 #include <linux/types.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 #define ADDRESS_TEXT 64 /* room for any address or prefix as text */
 
@@ -28,6 +29,12 @@ int address_parse(const char *text, struct address *out);
 char *address_format(const struct address *address, char text[static ADDRESS_TEXT]);
 
 bool address_equal(const struct address *a, const struct address *b);
+
+/* As a socket call wants it, with the port in host byte order. Returns the length of what it filled. */
+socklen_t address_to_socket(const struct address *address, __u16 port, struct sockaddr_storage *name);
+
+/* The address alone, of AF_INET or AF_INET6; family 0 if it is neither. */
+struct address address_from_socket(const struct sockaddr_storage *name);
 
 /* Length of an address of this family in bits: 32 or 128. */
 unsigned int address_bits(const struct address *address);

@@ -6,6 +6,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "lib/memory.h"
@@ -42,7 +43,7 @@ static int write_fresh(const char *path, const void *data, size_t length, unsign
 	return err;
 }
 
-/* Without this a crash could lose the rename. */
+/* Without this a crash could undo what was done to its entries. */
 static int sync_folder(const char *path)
 {
 	char *copy = memory_format("%s", path);
@@ -68,4 +69,23 @@ int file_replace(const char *path, const void *data, size_t length, unsigned int
 	if (err || how & FILE_QUICK)
 		return err;
 	return sync_folder(path);
+}
+
+int file_remove(const char *path)
+{
+	if (unlink(path))
+		return errno == ENOENT ? 0 : -errno;
+	return sync_folder(path);
+}
+
+int file_lock_folder(const char *folder)
+{
+	int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+
+	if (lock >= 0 && !flock(lock, LOCK_EX | LOCK_NB))
+		return lock;
+	err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	if (lock >= 0)
+		close(lock);
+	return err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Files that are never seen half written. */
+/* Files that are never seen half written, and folders that one process has for itself. */
 #ifndef SLUICE_FILE_H
 #define SLUICE_FILE_H
 
@@ -16,5 +16,14 @@ enum file_how {
  * above. 0 or a negative errno.
  */
 int file_replace(const char *path, const void *data, size_t length, unsigned int how);
+
+/* Removes the file, and a crash of the host does not bring it back. 0, also if there was none; or a negative errno. */
+int file_remove(const char *path);
+
+/*
+ * Takes the folder's lock, which ends with the process: a descriptor that programs it runs do not get; -EBUSY if
+ * another process has it, or another negative errno. Logs nothing.
+ */
+int file_lock_folder(const char *folder);
 
 #endif

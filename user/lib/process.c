@@ -243,7 +243,7 @@ static int find_account(struct process_pool *pool, const char *user, const struc
 		err = account_find(&pool->account, user);
 		if (err) {
 			snprintf(why, PROCESS_WHY, "cannot run programs as '%s': %s", user,
-				 err == -ENOENT ? "there is no such user on this host" : strerror(-err));
+				 err == -ENOENT ? "there is no such user in /etc/passwd" : strerror(-err));
 			return err;
 		}
 		pool->user = memory_format("%s", user);
@@ -341,6 +341,39 @@ static void watch(struct process *process)
 	event_add(&process->timeout, &timeout);
 }
 
+static void stop_waiting(struct process *process)
+{
+	if (process->spec.patience_ms)
+		event_del(&process->timeout);
+	TAILQ_REMOVE(&process->pool->waiting, process, link);
+}
+
+static void patience_event(evutil_socket_t fd, short what, void *argument)
+{
+	struct process *process = argument;
+	struct process_pool *pool = process->pool;
+	struct process_spec spec = process->spec;
+	struct process_end end = {.error = -EAGAIN};
+
+	(void)fd;
+	(void)what;
+	snprintf(end.why, sizeof(end.why), "%s has waited %u s for one of the %zu programs that run to end",
+		 spec.command[0], spec.patience_ms / 1000, pool->limit);
+	stop_waiting(process);
+	process_free(process);
+	tell(pool, &spec, &end);
+}
+
+/* How long it will wait for its turn. */
+static void watch_patience(struct process *process)
+{
+	const struct timeval patience = {.tv_sec = process->spec.patience_ms / 1000,
+					 .tv_usec = process->spec.patience_ms % 1000 * 1000};
+
+	evtimer_assign(&process->timeout, process->pool->base, patience_event, process);
+	event_add(&process->timeout, &patience);
+}
+
 static void next_event(evutil_socket_t fd, short what, void *argument)
 {
 	struct process_pool *pool = argument;
@@ -352,7 +385,7 @@ static void next_event(evutil_socket_t fd, short what, void *argument)
 	(void)what;
 	if (!process || pool->running_count >= pool->limit)
 		return;
-	TAILQ_REMOVE(&pool->waiting, process, link);
+	stop_waiting(process);
 	process->started = clock_us();
 	end.error = begin(process, end.why);
 	if (!end.error) {
@@ -378,6 +411,8 @@ struct process *process_start(struct process_pool *pool, const struct process_sp
 	process->queued = clock_us();
 	copy_spec(process, spec);
 	TAILQ_INSERT_TAIL(&pool->waiting, process, link);
+	if (spec->patience_ms)
+		watch_patience(process);
 	wake(pool);
 	return process;
 }
@@ -388,7 +423,7 @@ void process_cancel(struct process *process)
 		abandon(process);
 		return;
 	}
-	TAILQ_REMOVE(&process->pool->waiting, process, link);
+	stop_waiting(process);
 	process_free(process);
 }
 
@@ -396,6 +431,8 @@ struct process_pool *process_pool_new(struct event_base *base, size_t limit)
 {
 	struct process_pool *pool = memory_new(1, sizeof(*pool));
 
+	/* if whoever started this process has it ignored, the kernel reaps, and nobody learns how a program ended */
+	signal(SIGCHLD, SIG_DFL);
 	pool->base = base;
 	pool->limit = limit;
 	TAILQ_INIT(&pool->waiting);
@@ -419,7 +456,7 @@ void process_pool_free(struct process_pool *pool)
 		process_free(process);
 	}
 	while ((process = TAILQ_FIRST(&pool->waiting))) {
-		TAILQ_REMOVE(&pool->waiting, process, link);
+		stop_waiting(process);
 		process_free(process);
 	}
 	event_del(&pool->next);

@@ -45,9 +45,10 @@ typedef void (*process_done_fn)(void *argument, const struct process_end *end);
 struct process_spec {
 	const char *const *command;	/* argv and NULL */
 	const char *const *environment; /* "NAME=value" and NULL: all that it gets, beside PATH */
-	const char *user;  /* that it runs as. A process that is not root can only run programs as itself */
-	const char *input; /* for its standard input, or NULL: /dev/null */
-	__u32 timeout_ms;
+	const char *user;     /* that it runs as. A process that is not root can only run programs as itself */
+	const char *input;    /* for its standard input, or NULL: /dev/null */
+	__u32 timeout_ms;     /* from its start */
+	__u32 patience_ms;    /* for its turn: then it has failed to run, with -EAGAIN. 0: it waits for ever */
 	process_done_fn done; /* called once, from the loop, unless cancelled */
 	void *argument;
 };

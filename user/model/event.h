@@ -19,18 +19,23 @@
 	EVENT(backend_weight, INFO, true, "an operator has set the backend's weight")                                  \
 	EVENT(pool_degraded, WARNING, true, "fewer backends are healthy than min_healthy: none is removed any more")   \
 	EVENT(pool_empty, ERROR, true, "no backend of the pool is usable")                                             \
-	EVENT(pool_fallback, ERROR, true, "no backend of the pool is usable: its services use the fallback")           \
+	EVENT(pool_fallback, ERROR, true, "no backend of the pool is up: its services use the fallback")               \
 	EVENT(pool_recovered, INFO, true, "the pool has enough healthy backends again")                                \
 	EVENT(probe_trouble, WARNING, true, "this host cannot probe: states stay as they are")                         \
 	EVENT(probe_trouble_over, INFO, true, "this host can probe again")                                             \
+	EVENT(probe_aside, WARNING, true, "this host cannot probe through VIPs now: addresses are probed instead")     \
+	EVENT(probe_aside_over, INFO, true, "probes go through the VIPs again")                                        \
 	EVENT(config_applied, INFO, true, "a configuration was applied")                                               \
 	EVENT(config_refused, WARNING, true, "a configuration had errors or could not be applied")                     \
 	EVENT(config_confirm, WARNING, true, "a configuration was applied and waits for `sluice confirm`")             \
-	EVENT(config_rolled_back, ERROR, true, "a configuration was not confirmed in time: the former one runs again") \
+	EVENT(config_rolled_back, ERROR, true,                                                                         \
+	      "a configuration was not confirmed in time or was taken back: the former one runs again")                \
 	EVENT(interface_lost, ERROR, true, "an interface is gone or runs no program of ours")                          \
 	EVENT(interface_attached, INFO, true, "the program runs on the interface")                                     \
 	EVENT(dataplane_repaired, WARNING, true, "something of ours in the kernel was missing and was made again")     \
 	EVENT(snapshot_lost, WARNING, true, "what an earlier run had noted could not be read")                         \
+	EVENT(state_unsaved, WARNING, true, "the state folder cannot be written, or was removed")                      \
+	EVENT(state_saved, INFO, true, "everything is in the state folder again")                                      \
 	EVENT(agent_started, INFO, false, "sluiced has started")                                                       \
 	EVENT(hook_trouble, WARNING, false, "a notify program failed, or events were left out")
 

@@ -48,12 +48,33 @@ struct health_backend *health_find(const struct health *health, const char *pool
 	return found;
 }
 
+struct health_backend *health_pool_find_address(const struct health_pool *pool, const struct address *address)
+{
+	struct health_backend *found;
+
+	HASH_FIND(hh_address, pool->by_address, address, sizeof(*address), found);
+	return found;
+}
+
+struct health_backend *health_find_address(const struct health *health, const char *pool, const struct address *address)
+{
+	struct health_pool *in;
+
+	HASH_FIND_STR(health->by_name, pool, in);
+	return in ? health_pool_find_address(in, address) : NULL;
+}
+
 __u64 health_next(const struct health *health)
 {
 	const struct health_backend *first = health_timers_first(&health->timers);
 	__u64 next = first ? first->timer : 0;
 
 	return health->trouble_due && (!next || health->trouble_due < next) ? health->trouble_due : next;
+}
+
+__u64 health_changes(const struct health *health)
+{
+	return health->changes;
 }
 
 void health_begin(struct health *health, __u64 now)
@@ -83,17 +104,22 @@ bool health_usable(const struct health_pool *pool)
 	return pool->up + pool->kept > 0;
 }
 
+const struct health_pool *health_server(const struct health *health, const struct health_pool *pool)
+{
+	const struct health_pool *best = pool, *at = pool;
+
+	/* no more steps than there are pools: fallbacks in a circle end too */
+	for (size_t steps = 1; steps < health->pool_count && health_standing(best) != STANDING_UP; steps++) {
+		if (at->fallback >= health->pool_count)
+			break;
+		at = health->pools[at->fallback];
+		if (health_standing(at) > health_standing(best))
+			best = at;
+	}
+	return best;
+}
+
 size_t health_effective_pool(const struct health *health, size_t pool)
 {
-	size_t at = pool;
-
-	/* as many steps as there are pools: fallbacks in a circle end too */
-	for (size_t steps = 0; steps < health->pool_count; steps++) {
-		if (health_usable(health->pools[at]))
-			return at;
-		at = health->pools[at]->fallback;
-		if (at >= health->pool_count)
-			break;
-	}
-	return pool;
+	return health_server(health, health->pools[pool])->index;
 }

@@ -38,14 +38,27 @@
  * get everything. While failed backends are kept, nothing ramps: who is healthy is needed.
  *
  * A pool is degraded while fewer than min_healthy are up, empty while none has a weight.
- * Neither is said of a new pool as long as verdicts that could mend it are outstanding.
+ * Neither is said of a new pool as long as verdicts that could mend it are outstanding, nor, at first, of one that
+ * has nobody with a weight: it is configured so.
  *
- * Overrides (drain, maint, a weight) belong to a pool's and backend's name; they stay
- * over reloads, a changed address included, until `ready` or until a configuration no
- * longer names the backend. The weight of an override wins over a configured one.
+ * Fallback: of a pool and those that it falls back to, in their order, the first one with a backend that is up
+ * serves; if there is none, the first one that keeps some; else the pool itself. So a pool whose backends
+ * are all down gives way to its fallback, also while it keeps some of them.
+ *
+ * Overrides (drain, maint, a weight) stay over reloads until `ready`, or until a configuration has the
+ * backend no longer. The weight of an override wins over a configured one. Who, when and why are those of a drain
+ * or maint, as long as there is one, also if a weight is set meanwhile.
  *
  * Reload: a probe that is the same keeps its verdict and run, a changed or added one starts with the
  * backend's verdict, so that nothing is revived or dropped. Judgement and weights count at once.
+ * Who a backend is, its address says, within its pool: one that is renamed keeps all, its override too, also
+ * where names are exchanged or move on by one. A server in maint does not come back for being called otherwise.
+ * An address that is new under an old name makes a new backend, under the override that the name had, unless
+ * the former server took that along to another name.
+ *
+ * An empty pool drops everything for certain. So where a reload leaves nobody up or kept in a pool that was usable,
+ * or in a new one that gets a service which was served until now, those that wait for their first verdict count as
+ * up meanwhile, and one failure is enough for DOWN; not with start: down.
  *
  * Cost: a report that changes nothing takes constant time, another one hardly more: no pool is searched.
  */
@@ -97,7 +110,7 @@ struct health_override {
 	bool weighted;
 	__u32 weight;
 	uid_t uid;
-	time_t when;	  /* wall clock; with uid and reason, of the last thing that was set */
+	time_t when;	  /* wall clock; with uid and reason: of the state, or else of the weight */
 	__u64 until;	  /* end of the drain, 0: none */
 	char reason[120]; /* UTF-8, may be empty */
 };
@@ -112,7 +125,7 @@ enum health_role {
 	HEALTH_ROLES
 };
 
-/* Addresses of these are stable as long as the configuration names the backend; callers only read. */
+/* Stays in its place in memory as long as configurations have the backend; callers only read. */
 struct health_backend {
 	char name[CONFIG_NAME_MAX + 1];
 	struct health_pool *pool;
@@ -149,12 +162,17 @@ struct health_backend {
 	__u64 timer;			      /* when time alone changes something next */
 	size_t timer_slot;		      /* in the heap, counted from 1; 0: no timer */
 	UT_hash_handle hh;
+	UT_hash_handle hh_address;
 };
 
+/* What a pool's own backends can do, the least first. */
+enum health_standing { STANDING_NONE, STANDING_KEPT, STANDING_UP };
+
 enum health_condition {
-	CONDITION_SETTLING, /* nothing said yet: first verdicts are outstanding */
+	CONDITION_SETTLING, /* nothing said yet: first verdicts are outstanding, or nobody is meant to serve */
 	CONDITION_GOOD,
 	CONDITION_DEGRADED,
+	CONDITION_FALLBACK, /* another pool serves */
 	CONDITION_EMPTY,
 };
 
@@ -165,7 +183,7 @@ struct health_pool {
 	size_t probe_count;
 	struct health_backend **backends; /* in the config's order */
 	size_t backend_count;
-	struct health_backend *by_name;
+	struct health_backend *by_name, *by_address;
 	size_t up;	  /* that get packets because they are up */
 	size_t kept;	  /* that get packets because of min_healthy */
 	bool degraded;	  /* up < min_healthy */
@@ -173,7 +191,10 @@ struct health_pool {
 	__u64 generation; /* grows when, and only when, a weight that health_weight() gives changes */
 
 	/* the judgement's own */
+	size_t index; /* in the configuration last taken */
 	enum health_condition condition;
+	enum health_standing standing;		/* as of the last look */
+	const struct health_pool *server;	/* the pool that serves for it, as of the last look */
 	size_t roles[HEALTH_ROLES];		/* how many backends count as what */
 	struct health_backend *oldest, *newest; /* of the fallen */
 	struct health_backend *first_passing;	/* it and all newer ones answer again, but are held down */
@@ -183,6 +204,7 @@ struct health_pool {
 	bool trouble_told;
 	__u64 calm; /* since when none is troubled, while trouble_told */
 	bool fresh, listed;
+	bool serving; /* packets went through it before the last configuration */
 	UT_hash_handle hh;
 };
 
@@ -198,11 +220,10 @@ struct health *health_new(health_event_fn event, void *argument, time_t (*clock)
 void health_free(struct health *health);
 
 /*
- * Takes the configuration: what it had before keeps its state, also where only the probes
- * changed (those that are equal keep their runs); a backend whose address changed is a new
- * one, under the override that it had. `running`: packets are being forwarded by tables of
- * an earlier run; then new backends that would wait for a verdict (START_PROBE) count as
- * up, and their first failure is enough for DOWN. The config may be freed afterwards.
+ * Takes the configuration, in which a pool's addresses are unique, as its names are: what it had before keeps its
+ * state, see above. `running`: packets are being forwarded by tables of an earlier run; then new backends that would
+ * wait for a verdict (START_PROBE) count as up, and their first failure is enough for DOWN. The
+ * config may be freed afterwards.
  */
 void health_configure(struct health *health, const struct config *config, bool running, __u64 now);
 
@@ -212,10 +233,14 @@ struct health_pool *health_pool(const struct health *health, size_t pool);
 /* NULL if there is none of that name. */
 struct health_backend *health_find(const struct health *health, const char *pool, const char *backend);
 
+/* The same by address. */
+struct health_backend *health_find_address(const struct health *health, const char *pool,
+					   const struct address *address);
+
 /*
- * A probe's result. `text` says in words what happened. Returns true exactly if some health_weight() changed, i.e.
- * if the tables have to be planned anew; so do all below. All of them also do what is due by `now`. Whatever they
- * return, health_next() may have come nearer, and if an event was told health_save() may give something else.
+ * A probe's result. `text` says in words what happened. Returns true exactly if some health_weight() or
+ * health_effective_pool() changed, i.e. if there is something to plan anew; so do all below. All of them also do what
+ * is due by `now`. Whatever they return, health_next() may have come nearer, and health_changes() have grown.
  */
 bool health_report(struct health *health, struct health_backend *backend, size_t probe, enum finding finding,
 		   const char *text, __u64 now);
@@ -242,6 +267,12 @@ bool health_tick(struct health *health, __u64 now);
 __u64 health_next(const struct health *health);
 
 /*
+ * Grows whenever health_save() may give something else but for times, other than by health_configure() and
+ * health_restore(): verdicts count there that change neither a table nor are told, as during maint. Costs nothing.
+ */
+__u64 health_changes(const struct health *health);
+
+/*
  * The weight that the backend has in its pool's table: 0 where it gets no new connections. It is that of the last
  * call of one of the functions above, whatever the time is now, so that plan and generation agree.
  */
@@ -254,32 +285,51 @@ size_t health_min_healthy(const struct health_pool *pool);
 bool health_usable(const struct health_pool *pool);
 
 /*
- * The pool whose table serves for `pool`: itself, or along its fallbacks the first usable one, or itself if
- * none is. Changes only when some health_report() or other function above returns true.
+ * The pool whose table serves for `pool`: itself or one of its fallbacks, see above. Changes only when some
+ * health_report() or other function above returns true; a pool's generation says nothing of it.
  */
 size_t health_effective_pool(const struct health *health, size_t pool);
 
 /*
  * For restarts. Verdicts, falls and rests of hold-downs go to one document:
  *
- *   {"pools": {POOL: {"up": {BACKEND: ADDRESS, ...}, "falls": {BACKEND: NUMBER, ...},
+ *   {"clock_ms": NUMBER,
+ *    "pools": {POOL: {"usable": BOOLEAN, "up": {BACKEND: "ADDRESS SINCE", ...},
+ *                     "falls": {BACKEND: NUMBER, ...}, "calm_ms": {...}, "ramp_ms": {...},
  *                     "down": [{"name", "address", "falls", "held_ms", "fell_ms", "passing", "since", "text"}, ...]}}}
  *
  * where numbers that are 0 are left out and "down" begins with those that fell first; overrides to another, which is
  * to be written when one changes, and at the end for what is left of drains:
  *
- *   {"overrides": [{"pool", "backend", "state", "weight", "uid", "when", "left_ms", "reason"}, ...]}
+ *   {"overrides": [{"pool", "backend", "address", "state", "weight", "uid", "when", "reason", "since",
+ *                   "left_ms", "lasted_ms", "clock_ms"}, ...]}
  *
- * Restoring is for backends that the last health_configure() brought, before any finding. Those that
- * the document has as up are up, with the verdict UP; those that it has as down need `rise` passes,
+ * "since" is the wall clock's, of the state, for display; "clock_ms" is `now`; everything else that ends with "_ms"
+ * is what was left, or had gone by, at that moment.
+ *
+ * Restoring is for backends that the last health_configure() brought, before any finding: overrides first, which
+ * say who counts. `same_clock`: the clock that `now` is of has not begun anew since, as it does when the host starts;
+ * then the time that has gone by since the document was written counts, for drains, hold-downs and ramps, and else
+ * it does not. What is over by then ends, and is told, with the next tick.
+ * It goes by address, as a reload does: names may have changed meanwhile; an override whose address
+ * is not configured any more goes by the name.
+ * Those that the document has as up are up, with the verdict UP; those that it has as down need `rise` passes,
  * or, if their probes passed and they were only held down, the end of that. A document that is whole
- * also ends what `running` assumed of backends that it does not name. What does not fit (wrong
- * types, numbers out of range, unknown names, another address) is left out and counted in the result
- * (0: all was understood). Nothing is told of it: the operator knew it before the restart.
+ * also ends what `running` assumed of backends that it does not have, unless it has the pool as usable and nobody
+ * else would be left. What does not fit (wrong types, numbers out of range, what is not configured) is left
+ * out, and counted in the result if it is damage (0: all was understood). Nothing is told of it: the operator knew it
+ * before the restart.
  */
 json_t *health_save(const struct health *health, __u64 now);
-size_t health_restore(struct health *health, const json_t *saved, __u64 now);
+size_t health_restore(struct health *health, const json_t *saved, bool same_clock, __u64 now);
 json_t *health_save_overrides(const struct health *health, __u64 now);
-size_t health_restore_overrides(struct health *health, const json_t *saved, __u64 now);
+size_t health_restore_overrides(struct health *health, const json_t *saved, bool same_clock, __u64 now);
+
+/*
+ * Goes back to a configuration with what was saved while it ran, by the same clock: health_configure() and both ways
+ * of restoring in one, so that only the difference is told, and not that pools are empty for a moment.
+ */
+void health_return(struct health *health, const struct config *config, const json_t *saved, const json_t *overrides,
+		   __u64 now);
 
 #endif

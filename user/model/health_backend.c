@@ -164,6 +164,7 @@ void health_backend_judge(struct health *health, struct health_backend *backend,
 {
 	bool lived = backend->alive, kept = backend->kept, mine;
 
+	health->changes++;
 	health_backend_assess(health, backend, was, now);
 	if (text && (backend->alive != lived || was == VERDICT_NONE))
 		set_why(backend, text);
@@ -202,6 +203,7 @@ static void end_hold(struct health *health, struct health_backend *backend, __u6
 
 void health_backend_expire(struct health *health, struct health_backend *backend, __u64 now)
 {
+	health->changes++;
 	if (backend->override.state == STATE_DRAIN && backend->override.until && backend->override.until <= now)
 		end_drain(health, backend, now);
 	if (backend->held_until && backend->held_until <= now)

@@ -67,21 +67,42 @@ static struct health_backend *backend_add(struct health *health, struct health_p
 	return backend;
 }
 
-static void backend_remove(struct health *health, struct health_backend *backend, __u64 now)
+static void set_address(struct health_backend *backend, const struct address *address)
 {
-	const struct health_override *override = &backend->override;
 	struct health_pool *pool = backend->pool;
 
-	if (override->state != STATE_UP || override->weighted)
+	if (backend->address.family)
+		HASH_DELETE(hh_address, pool->by_address, backend);
+	backend->address = *address;
+	if (backend->address.family)
+		HASH_ADD(hh_address, pool->by_address, address, sizeof(backend->address), backend);
+}
+
+/* "maint", ...; NULL: there is none. */
+static const char *override_name(const struct health_override *override)
+{
+	if (override->state != STATE_UP)
+		return state_names[override->state];
+	return override->weighted ? "weight" : NULL;
+}
+
+static void backend_remove(struct health *health, struct health_backend *backend, __u64 now)
+{
+	const char *override = override_name(&backend->override);
+	struct health_pool *pool = backend->pool;
+	char address[ADDRESS_TEXT];
+
+	if (override)
 		health_tell(health, EVENT_backend_ready, pool, backend, EVENT_NOBODY,
-			    "not in the configuration any more: the override (%s) by uid %u is gone with it",
-			    override->state != STATE_UP ? state_names[override->state] : "weight", override->uid);
+			    "%s is not in the pool any more: the override (%s) by uid %u is gone with it",
+			    address_format(&backend->address, address), override, backend->override.uid);
 	health_pool_count(pool, backend, ROLE_OUT);
 	pool->roles[ROLE_OUT]--;
 	health_trouble_leave(health, backend, now);
 	pool->generation += backend->weight != 0;
 	health_timers_set(&health->timers, backend, 0);
 	HASH_DEL(pool->by_name, backend);
+	set_address(backend, &(struct address){0});
 	free(backend->probes);
 	free(backend);
 }
@@ -113,25 +134,84 @@ static void apply_judgement(struct health_backend *backend, bool running, __u64 
 		backend->falls = 0;
 }
 
-/* The backend with its new configuration; `same`: which of its probes are the former ones. */
-static struct health_backend *backend_take(struct health *health, struct health_pool *pool,
-					   const struct config_backend *config, const struct config_pool *in,
-					   const size_t *same, __u64 now)
+/* A backend is one of the new configuration's only once. */
+static struct health_backend *claim(struct health_backend *backend)
 {
-	struct health_backend *backend;
+	if (!backend || backend->listed)
+		return NULL;
+	backend->listed = true;
+	return backend;
+}
 
-	HASH_FIND_STR(pool->by_name, config->name, backend);
+/*
+ * Of each configured backend the former one that it is, NULL if it is new: the one of its address, whatever
+ * its name was, or else the one of its name.
+ */
+static struct health_backend **match_backends(struct health_pool *pool, const struct config_pool *config)
+{
+	struct health_backend **matches = memory_new(config->backend_count, sizeof(*matches));
+	struct health_backend *backend, *next;
+
+	HASH_ITER(hh, pool->by_name, backend, next)
+		backend->listed = false;
+	for (size_t i = 0; i < config->backend_count; i++)
+		matches[i] = claim(health_pool_find_address(pool, &config->backends[i].address));
+	for (size_t i = 0; i < config->backend_count; i++) {
+		if (matches[i])
+			continue;
+		HASH_FIND_STR(pool->by_name, config->backends[i].name, backend);
+		matches[i] = claim(backend);
+	}
+	return matches;
+}
+
+static void backend_rename(struct health *health, struct health_backend *backend, const char *name)
+{
+	static const enum event_kind kinds[] = {[STATE_UP] = EVENT_backend_weight,
+						[STATE_DRAIN] = EVENT_backend_drain,
+						[STATE_MAINT] = EVENT_backend_maint};
+	const char *override = override_name(&backend->override);
+	char was[sizeof(backend->name)];
+
+	strcpy(was, backend->name);
+	snprintf(backend->name, sizeof(backend->name), "%s", name);
+	HASH_ADD_STR(backend->pool->by_name, name, backend);
+	if (override)
+		health_tell(health, kinds[backend->override.state], backend->pool, backend, EVENT_NOBODY,
+			    "renamed from %s: the override (%s) by uid %u goes on", was, override,
+			    backend->override.uid);
+}
+
+/* They may have exchanged names: all that change are taken away before one is given. */
+static void rename_backends(struct health *health, struct health_pool *pool, const struct config_pool *config)
+{
+	struct health_backend **backends = pool->backends;
+
+#define IS_RENAMED(i) (backends[i] && strcmp(backends[i]->name, config->backends[i].name) != 0)
+	for (size_t i = 0; i < config->backend_count; i++)
+		if (IS_RENAMED(i))
+			HASH_DEL(pool->by_name, backends[i]);
+	for (size_t i = 0; i < config->backend_count; i++)
+		if (IS_RENAMED(i))
+			backend_rename(health, backends[i], config->backends[i].name);
+#undef IS_RENAMED
+}
+
+/* The backend (NULL: a new one) with its new configuration; `same`: which of its probes are the former ones. */
+static struct health_backend *backend_take(struct health *health, struct health_backend *backend,
+					   struct health_pool *pool, const struct config_backend *config,
+					   const struct config_pool *in, const size_t *same, __u64 now)
+{
 	if (!backend)
 		backend = backend_add(health, pool, config, now);
-	backend->listed = true;
 	backend->fresh = false;
 	backend->configured = config->weight;
 	if (!address_equal(&backend->address, &config->address)) {
 		health_pool_count(pool, backend, ROLE_OUT);
 		forget_findings(backend);
+		set_address(backend, &config->address);
 		same = NULL;
 	}
-	backend->address = config->address;
 	carry_probes(backend, in, same);
 	return backend;
 }
@@ -154,19 +234,18 @@ static void backend_rejudge(struct health *health, struct health_backend *backen
 static void pool_take(struct health *health, struct health_pool *pool, const struct config_pool *config, __u64 now)
 {
 	struct config_probe *probes = arena_array(health->arena, config->probe_count, sizeof(*probes));
+	struct health_backend **backends = match_backends(pool, config), *backend, *next;
 	size_t *same = match_probes(pool, config);
-	struct health_backend *backend, *next;
 
-	HASH_ITER(hh, pool->by_name, backend, next)
-		backend->listed = false;
 	free(pool->backends);
-	pool->backends = memory_new(config->backend_count, sizeof(struct health_backend *));
+	pool->backends = backends;
 	pool->backend_count = config->backend_count;
-	for (size_t i = 0; i < config->backend_count; i++)
-		pool->backends[i] = backend_take(health, pool, &config->backends[i], config, same, now);
 	HASH_ITER(hh, pool->by_name, backend, next)
 		if (!backend->listed)
 			backend_remove(health, backend, now);
+	rename_backends(health, pool, config);
+	for (size_t i = 0; i < config->backend_count; i++)
+		backends[i] = backend_take(health, backends[i], pool, &config->backends[i], config, same, now);
 	for (size_t i = 0; i < config->probe_count; i++)
 		config_probe_copy(&probes[i], &config->probes[i], health->arena);
 	pool->probes = probes;
@@ -197,6 +276,9 @@ static void pools_remove_unlisted(struct health *health, __u64 now)
 {
 	struct health_pool *pool, *next;
 
+	for (size_t i = 0; i < health->pool_count; i++)
+		if (health->pools[i]->server && !health->pools[i]->server->listed)
+			health->pools[i]->server = NULL;
 	HASH_ITER(hh, health->by_name, pool, next) {
 		if (pool->listed)
 			continue;
@@ -208,29 +290,97 @@ static void pools_remove_unlisted(struct health *health, __u64 now)
 	}
 }
 
-void health_configure(struct health *health, const struct config *config, bool running, __u64 now)
+/*
+ * A pool that packets went through, and that the new configuration leaves without anybody to send them to, would
+ * drop them all for certain: those that wait for a verdict count as up meanwhile.
+ */
+static void pool_assume(struct health *health, struct health_pool *pool, __u64 now)
 {
-	struct arena *former = health->arena;
+	if (!pool->serving || pool->judgement.start != START_PROBE || !health_pool_empties(pool, pool->up))
+		return;
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		struct health_backend *backend = pool->backends[i];
+
+		if (backend->role != ROLE_WAITING)
+			continue;
+		backend->assumed = backend->hasty = backend->founder = true;
+		health_backend_assess(health, backend, VERDICT_NONE, now);
+	}
+}
+
+static int service_order(const void *name, const void *service)
+{
+	return strcmp(name, ((const struct health_service *)service)->name);
+}
+
+/* Of each pool whether packets went to one of its services until now, by whatever pool; to be freed. */
+static bool *find_serving(const struct health *health, const struct config *config)
+{
+	bool *serving = memory_new(config->pool_count, sizeof(*serving));
+
+	for (size_t i = 0; i < config->service_count && health->service_count; i++) {
+		const struct config_service *service = &config->services[i];
+		const struct health_service *former =
+			bsearch(service->name, health->services, health->service_count, sizeof(*former), service_order);
+
+		if (former && health_usable(health->pools[health_effective_pool(health, former->pool)]))
+			serving[service->pool] = true;
+	}
+	return serving;
+}
+
+static void services_take(struct health *health, const struct config *config)
+{
+	health->services = arena_array(health->arena, config->service_count, sizeof(*health->services));
+	health->service_count = config->service_count;
+	for (size_t i = 0; i < config->service_count; i++) {
+		health->services[i].name = arena_strdup(health->arena, config->services[i].name);
+		health->services[i].pool = config->services[i].pool;
+	}
+}
+
+static void pools_take(struct health *health, const struct config *config, __u64 now)
+{
+	bool *serving = find_serving(health, config);
 	struct health_pool *pool, *next;
 
-	health_begin(health, now);
-	HASH_ITER(hh, health->by_name, pool, next)
+	HASH_ITER(hh, health->by_name, pool, next) {
 		pool->listed = false;
-	health->arena = arena_new();
+		pool->serving = health_usable(pool) && pool->server == pool;
+	}
 	free(health->pools);
 	health->pools = memory_new(config->pool_count, sizeof(struct health_pool *));
 	health->pool_count = config->pool_count;
 	for (size_t i = 0; i < config->pool_count; i++) {
-		health->pools[i] = pool_find_or_add(health, config->pools[i].name);
-		pool_take(health, health->pools[i], &config->pools[i], now);
+		pool = health->pools[i] = pool_find_or_add(health, config->pools[i].name);
+		pool->index = i;
+		pool->serving |= pool->fresh && serving[i];
+		pool_take(health, pool, &config->pools[i], now);
 	}
 	pools_remove_unlisted(health, now);
+	free(serving);
+}
+
+void health_configure_unsettled(struct health *health, const struct config *config, bool running, __u64 now)
+{
+	struct arena *former = health->arena;
+
+	health_begin(health, now);
+	health->arena = arena_new();
+	pools_take(health, config, now);
+	services_take(health, config);
 	arena_free(former);
 	for (size_t i = 0; i < config->pool_count; i++) {
-		pool = health->pools[i];
+		struct health_pool *pool = health->pools[i];
+
 		for (size_t j = 0; j < pool->backend_count; j++)
 			backend_rejudge(health, pool->backends[j], running, now);
+		pool_assume(health, pool, now);
 	}
-	for (size_t i = 0; i < config->pool_count; i++)
-		health_pool_settle(health, health->pools[i], now);
+}
+
+void health_configure(struct health *health, const struct config *config, bool running, __u64 now)
+{
+	health_configure_unsettled(health, config, running, now);
+	health_settle(health, false, now);
 }

@@ -6,7 +6,7 @@
  *   health_finding.c    from findings to verdicts
  *   health_backend.c    from verdict, hold-down and override to state and weight
  *   health_hold.c       falls and hold-down
- *   health_pool.c       min_healthy, and how the pool does as a whole
+ *   health_pool.c       min_healthy, fallbacks, and how the pool does as a whole
  *   health_operator.c   overrides
  *   health_trouble.c    when this host cannot probe
  *   health_timers.c     who is next when only time passes
@@ -24,22 +24,40 @@ struct health_timers {
 	size_t count, room;
 };
 
+/* A service of the configuration last taken. */
+struct health_service {
+	const char *name;
+	size_t pool;
+};
+
 struct health {
 	health_event_fn event;
 	void *argument;
 	time_t (*clock)(time_t *);
-	struct arena *arena; /* of all pools' probes */
+	struct arena *arena;		 /* of all pools' probes, and of services */
+	struct health_service *services; /* sorted by name */
+	size_t service_count;
 	struct health_pool **pools;
 	size_t pool_count;
 	struct health_pool *by_name;
 	struct health_timers timers;
 	__u64 trouble_due; /* when trouble is to be looked at next, 0: never */
+	__u64 changes;	   /* as health_changes() */
 	bool changed;	   /* some weight, since the function that was called from outside began */
 	bool quiet;	   /* what happens now is no news */
 };
 
 /* health.c: begins what is called from outside, with what is due by now. */
 void health_begin(struct health *health, __u64 now);
+
+/* The pool's backend that has this address, NULL if there is none. */
+struct health_backend *health_pool_find_address(const struct health_pool *pool, const struct address *address);
+
+/* The pool whose table serves for this one. */
+const struct health_pool *health_server(const struct health *health, const struct health_pool *pool);
+
+/* health_configure.c: all of health_configure() but what health_settle() does. */
+void health_configure_unsettled(struct health *health, const struct config *config, bool running, __u64 now);
 
 /* health_event.c: `backend` and `pool` may be NULL. */
 void health_tell(struct health *health, enum event_kind kind, const struct health_pool *pool,
@@ -97,11 +115,20 @@ void health_pool_count(struct health_pool *pool, struct health_backend *backend,
 /* Keeps as many of the fallen as are missing, and tells of all but `subject`, which may be NULL. */
 void health_pool_keep(struct health *health, struct health_pool *pool, const struct health_backend *subject, __u64 now);
 
-/* Tells how the pool does as a whole, if that has changed. */
+/* Tells how the pool does as a whole, and those that fall back to it, if that has changed. */
 void health_pool_look(struct health *health, struct health_pool *pool);
 
-/* After changes to many of its backends, which have been assessed: everything else. */
-void health_pool_settle(struct health *health, struct health_pool *pool, __u64 now);
+/* What its own backends can do. */
+enum health_standing health_standing(const struct health_pool *pool);
+
+/* Whether it would be empty if so many were up: some of the fallen may be kept. */
+bool health_pool_empties(const struct health_pool *pool, size_t up);
+
+/*
+ * After changes to many backends, which have been assessed: everything else, for all pools. `known`: what is new came
+ * back from an earlier time, and is no news.
+ */
+void health_settle(struct health *health, bool known, __u64 now);
 
 /* health_trouble.c: whether a finding of this probe was trouble. */
 void health_trouble_note(struct health *health, struct health_backend *backend, size_t probe, bool trouble, __u64 now);

@@ -53,15 +53,16 @@ bool health_maint(struct health *health, struct health_backend *backend, uid_t u
 bool health_set_weight(struct health *health, struct health_backend *backend, __u32 weight, uid_t uid,
 		       const char *reason, __u64 now)
 {
-	struct health_override *override = &backend->override;
+	struct health_override said = {0}, *override = &backend->override;
+	struct health_override *noted = override->state == STATE_UP ? override : &said;
 	__u32 before = override->weighted ? override->weight : backend->configured;
 
 	health_begin(health, now);
-	note(health, override, uid, reason);
+	note(health, noted, uid, reason);
 	override->weighted = true;
 	override->weight = weight;
 	health_tell(health, EVENT_backend_weight, backend->pool, backend, uid, "weight %u -> %u%s%s", before, weight,
-		    BECAUSE(override));
+		    BECAUSE(noted));
 	return done(health, backend, now);
 }
 

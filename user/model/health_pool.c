@@ -8,6 +8,8 @@
 
 #include "model/health_inner.h"
 
+#define OUT_TEXT 96
+
 static void fallen_insert(struct health_pool *pool, struct health_backend *backend)
 {
 	struct health_backend *older = pool->newest;
@@ -65,6 +67,11 @@ size_t health_min_healthy(const struct health_pool *pool)
 	return (judged * pool->judgement.min_healthy + 99) / 100;
 }
 
+bool health_pool_empties(const struct health_pool *pool, size_t up)
+{
+	return !up && !(pool->roles[ROLE_FALLEN] && pool->judgement.min_healthy);
+}
+
 static void keep(struct health *health, struct health_backend *backend, bool tell, __u64 now)
 {
 	struct health_pool *pool = backend->pool;
@@ -110,65 +117,152 @@ void health_pool_keep(struct health *health, struct health_pool *pool, const str
 	pool->keeping = pool->kept > 0;
 }
 
-static void tell_empty(struct health *health, const struct health_pool *pool)
+/* Who is not meant to serve now, " (2 taken out by operators, 1 of weight 0)", or nothing. */
+static const char *describe_out(const struct health_pool *pool, char text[static OUT_TEXT])
 {
-	const struct health_pool *fallback = pool->fallback < health->pool_count ? health->pools[pool->fallback] : NULL;
-	size_t out = pool->roles[ROLE_OUT];
-	char why[112];
+	size_t taken = 0, light;
 
-	if (!pool->backend_count)
-		snprintf(why, sizeof(why), "it has no backend");
-	else if (out)
-		snprintf(why, sizeof(why), "none of its %zu backends is usable, %zu by an operator's wish or weight",
-			 pool->backend_count, out);
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		const struct health_override *override = &pool->backends[i]->override;
+
+		taken += override->state != STATE_UP || (override->weighted && !override->weight);
+	}
+	light = pool->roles[ROLE_OUT] - taken;
+	*text = '\0';
+	if (taken && light)
+		snprintf(text, OUT_TEXT, " (%zu taken out by operators, %zu of weight 0)", taken, light);
+	else if (taken)
+		snprintf(text, OUT_TEXT, " (%zu taken out by operators)", taken);
+	else if (light)
+		snprintf(text, OUT_TEXT, " (%zu of weight 0)", light);
+	return text;
+}
+
+static void tell_fallback(struct health *health, const struct health_pool *pool, const char *out)
+{
+	char kept[48] = "";
+
+	if (pool->kept)
+		snprintf(kept, sizeof(kept), ", %zu kept although down", pool->kept);
+	health_tell(health, EVENT_pool_fallback, pool, NULL, EVENT_NOBODY,
+		    "none of its %zu backends is up%s%s: its services use pool %s", pool->backend_count, out, kept,
+		    pool->server->name);
+}
+
+static void tell_empty(struct health *health, const struct health_pool *pool, const char *out)
+{
+	const char *fallbacks = pool->fallback < health->pool_count ? ", nor any of its fallbacks'" : "";
+
+	if (pool->backend_count)
+		health_tell(health, EVENT_pool_empty, pool, NULL, EVENT_NOBODY,
+			    "none of its %zu backends is usable%s%s", pool->backend_count, out, fallbacks);
 	else
-		snprintf(why, sizeof(why), "none of its %zu backends is usable", pool->backend_count);
-	if (fallback)
-		health_tell(health, EVENT_pool_fallback, pool, NULL, EVENT_NOBODY, "%s: its services use pool %s%s",
-			    why, fallback->name, health_usable(fallback) ? "" : ", which has none now either");
-	else
-		health_tell(health, EVENT_pool_empty, pool, NULL, EVENT_NOBODY, "%s", why);
+		health_tell(health, EVENT_pool_empty, pool, NULL, EVENT_NOBODY, "it has no backend%s",
+			    *fallbacks ? ", and none of its fallbacks' is usable" : "");
 }
 
 static void tell_condition(struct health *health, const struct health_pool *pool)
 {
-	size_t share = pool->backend_count - pool->roles[ROLE_OUT];
+	char out[OUT_TEXT];
 
-	if (pool->condition == CONDITION_EMPTY)
-		tell_empty(health, pool);
+	describe_out(pool, out);
+	if (pool->condition == CONDITION_FALLBACK)
+		tell_fallback(health, pool, out);
+	else if (pool->condition == CONDITION_EMPTY)
+		tell_empty(health, pool, out);
 	else if (pool->condition == CONDITION_DEGRADED)
 		health_tell(health, EVENT_pool_degraded, pool, NULL, EVENT_NOBODY,
-			    "%zu of %zu backends up, %zu wanted by min_healthy %u%s; %zu kept although down", pool->up,
-			    share, health_min_healthy(pool), pool->judgement.min_healthy,
+			    "%zu of %zu backends up%s, %zu wanted by min_healthy %u%s; %zu kept although down",
+			    pool->up, pool->backend_count, out, health_min_healthy(pool), pool->judgement.min_healthy,
 			    pool->judgement.min_healthy_percent ? "%" : "", pool->kept);
 	else
-		health_tell(health, EVENT_pool_recovered, pool, NULL, EVENT_NOBODY, "%zu of %zu backends up", pool->up,
-			    share);
+		health_tell(health, EVENT_pool_recovered, pool, NULL, EVENT_NOBODY, "%zu of %zu backends up%s",
+			    pool->up, pool->backend_count, out);
 }
 
-void health_pool_look(struct health *health, struct health_pool *pool)
+enum health_standing health_standing(const struct health_pool *pool)
 {
+	if (pool->up)
+		return STANDING_UP;
+	return pool->kept ? STANDING_KEPT : STANDING_NONE;
+}
+
+static enum health_condition condition_of(const struct health_pool *pool)
+{
+	if (pool->server != pool)
+		return CONDITION_FALLBACK;
+	if (!health_usable(pool))
+		return CONDITION_EMPTY;
+	return pool->degraded ? CONDITION_DEGRADED : CONDITION_GOOD;
+}
+
+/* By configuration nobody is to serve. */
+static bool is_idle(const struct health_pool *pool)
+{
+	size_t idle = 0;
+
+	while (idle < pool->backend_count && !pool->backends[idle]->configured)
+		idle++;
+	return idle == pool->backend_count;
+}
+
+/* Whether there is nothing to say yet of a pool that does not serve: verdicts are outstanding, or it is meant so. */
+static bool is_settling(const struct health_pool *pool)
+{
+	return pool->condition == CONDITION_SETTLING && (pool->roles[ROLE_WAITING] || is_idle(pool));
+}
+
+static void look(struct health *health, struct health_pool *pool)
+{
+	const struct health_pool *server = health_server(health, pool);
 	size_t wanted = health_min_healthy(pool), waiting = pool->roles[ROLE_WAITING];
-	enum health_condition condition = CONDITION_GOOD, before = pool->condition;
+	enum health_condition condition, before = pool->condition;
+	bool moved = server != pool->server;
 
 	pool->degraded = pool->up < wanted && (pool->degraded || pool->kept || pool->up + waiting < wanted);
-	if (!health_usable(pool))
-		condition = CONDITION_EMPTY;
-	else if (pool->degraded)
-		condition = CONDITION_DEGRADED;
-	if (condition == before || (condition == CONDITION_EMPTY && before == CONDITION_SETTLING && waiting))
+	pool->server = server;
+	health->changed |= moved;
+	condition = condition_of(pool);
+	if (condition == before && !(moved && condition == CONDITION_FALLBACK))
+		return;
+	if (condition >= CONDITION_FALLBACK && is_settling(pool))
 		return;
 	pool->condition = condition;
 	if (condition != CONDITION_GOOD || before != CONDITION_SETTLING)
 		tell_condition(health, pool);
 }
 
-void health_pool_settle(struct health *health, struct health_pool *pool, __u64 now)
+void health_pool_look(struct health *health, struct health_pool *pool)
+{
+	look(health, pool);
+	if (health_standing(pool) == pool->standing)
+		return;
+	pool->standing = health_standing(pool);
+	for (size_t i = 0; i < health->pool_count; i++)
+		if (health->pools[i]->fallback < health->pool_count && health->pools[i] != pool)
+			look(health, health->pools[i]);
+}
+
+static void settle(struct health *health, struct health_pool *pool, __u64 now)
 {
 	health_pool_keep(health, pool, NULL, now);
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		health_backend_weigh(health, pool->backends[i], now);
 		health_backend_schedule(health, pool->backends[i], now);
 	}
-	health_pool_look(health, pool);
+	pool->standing = health_standing(pool);
+}
+
+void health_settle(struct health *health, bool known, __u64 now)
+{
+	for (size_t i = 0; i < health->pool_count; i++) {
+		health->quiet = known && health->pools[i]->fresh;
+		settle(health, health->pools[i], now);
+	}
+	/* then only, as they may fall back to each other */
+	for (size_t i = 0; i < health->pool_count; i++) {
+		health->quiet = known && health->pools[i]->fresh;
+		look(health, health->pools[i]);
+	}
+	health->quiet = false;
 }

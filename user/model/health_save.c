@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <stdio.h>
+
 #include "model/health_inner.h"
 
 static void set_number(json_t *object, const char *key, __u64 number)
 {
 	if (number)
 		json_object_set_new(object, key, json_integer((json_int_t)number));
+}
+
+/* Of a state that the probes gave; an override has its own. 0: not known. */
+static __u64 since(const struct health_backend *backend)
+{
+	return backend->override.state == STATE_UP && backend->since_wall > 0 ? (__u64)backend->since_wall : 0;
 }
 
 static json_t *save_down(const struct health_backend *backend, __u64 now)
@@ -16,16 +24,43 @@ static json_t *save_down(const struct health_backend *backend, __u64 now)
 	set_number(saved, "falls", backend->falls);
 	set_number(saved, "held_ms", backend->held_until > now ? backend->held_until - now : 0);
 	set_number(saved, "fell_ms", backend->fell ? now - backend->fell + 1 : 0); /* 0 would say never */
-	set_number(saved, "since", backend->since_wall > 0 ? (__u64)backend->since_wall : 0);
+	set_number(saved, "since", since(backend));
 	if (backend->verdict == VERDICT_UP)
 		json_object_set_new(saved, "passing", json_true());
 	return saved;
 }
 
+/* One text, as there are so many: a third of the time and space that an object takes. */
+static json_t *save_up(const struct health_backend *backend)
+{
+	char address[ADDRESS_TEXT], text[ADDRESS_TEXT + 24];
+
+	address_format(&backend->address, address);
+	if (!since(backend))
+		return json_string(address);
+	snprintf(text, sizeof(text), "%s %llu", address, (unsigned long long)since(backend));
+	return json_string(text);
+}
+
+/* What there is to say of few of those that are up. */
+struct extras {
+	json_t *falls, *calm, *ramp;
+};
+
+static void save_extras(const struct extras *extras, const struct health_backend *backend, __u64 now)
+{
+	set_number(extras->falls, backend->name, backend->falls);
+	if (backend->falls)
+		set_number(extras->calm, backend->name, now > backend->forgiven ? now - backend->forgiven : 0);
+	if (backend->ramp_from)
+		set_number(extras->ramp, backend->name, now - backend->ramp_from + 1);
+}
+
 static json_t *save_pool(const struct health_pool *pool, __u64 now)
 {
-	json_t *up = json_object(), *falls = json_object(), *down = json_array();
-	char address[ADDRESS_TEXT];
+	const struct extras extras = {json_object(), json_object(), json_object()};
+	json_t *up = json_object(), *down = json_array();
+	bool usable = health_usable(pool) && pool->server == pool;
 
 	for (const struct health_backend *backend = pool->oldest; backend; backend = backend->newer)
 		json_array_append_new(down, save_down(backend, now));
@@ -33,13 +68,14 @@ static json_t *save_pool(const struct health_pool *pool, __u64 now)
 		const struct health_backend *backend = pool->backends[i];
 
 		if (backend->alive) {
-			json_object_set_new(up, backend->name, json_string(address_format(&backend->address, address)));
-			set_number(falls, backend->name, backend->falls);
+			json_object_set_new(up, backend->name, save_up(backend));
+			save_extras(&extras, backend, now);
 		} else if (backend->verdict != VERDICT_NONE && backend->role != ROLE_FALLEN) {
 			json_array_append_new(down, save_down(backend, now));
 		}
 	}
-	return json_pack("{so so so}", "up", up, "falls", falls, "down", down);
+	return json_pack("{sb so so so so so}", "usable", usable, "up", up, "falls", extras.falls, "calm_ms",
+			 extras.calm, "ramp_ms", extras.ramp, "down", down);
 }
 
 json_t *health_save(const struct health *health, __u64 now)
@@ -48,20 +84,27 @@ json_t *health_save(const struct health *health, __u64 now)
 
 	for (size_t i = 0; i < health->pool_count; i++)
 		json_object_set_new(pools, health->pools[i]->name, save_pool(health->pools[i], now));
-	return json_pack("{so}", "pools", pools);
+	return json_pack("{sI so}", "clock_ms", (json_int_t)now, "pools", pools);
 }
 
 static json_t *save_override(const struct health_backend *backend, __u64 now)
 {
 	const struct health_override *override = &backend->override;
-	json_t *saved = json_pack("{ss ss ss sI sI ss}", "pool", backend->pool->name, "backend", backend->name, "state",
-				  state_names[override->state], "uid", (json_int_t) override->uid, "when",
-				  (json_int_t) override->when, "reason", override->reason);
+	char address[ADDRESS_TEXT];
+	json_t *saved =
+		json_pack("{ss ss ss ss sI sI ss}", "pool", backend->pool->name, "backend", backend->name, "address",
+			  address_format(&backend->address, address), "state", state_names[override->state], "uid",
+			  (json_int_t) override->uid, "when", (json_int_t) override->when, "reason", override->reason);
 
 	if (override->weighted)
 		json_object_set_new(saved, "weight", json_integer(override->weight));
-	if (override->until)
+	if (override->state != STATE_UP && backend->since_wall > 0)
+		set_number(saved, "since", (__u64)backend->since_wall);
+	if (override->until) {
 		set_number(saved, "left_ms", override->until > now ? override->until - now : 1);
+		set_number(saved, "lasted_ms", now - backend->since);
+		set_number(saved, "clock_ms", now); /* its own: it may go to a document that is written later */
+	}
 	return saved;
 }
 

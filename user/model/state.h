@@ -28,7 +28,7 @@ struct state {
 	struct ids *ids;
 	struct network network;
 	struct health *health; /* not NULL */
-	char *last_error;      /* of the last reload that failed, or NULL */
+	char *last_error;      /* why the last reload or apply was refused; NULL if it was not */
 	char *applied;	       /* how the running configuration came over the control socket; NULL: it is the file's */
 	__u64 confirm_by;      /* monotonic ms until when it has to be confirmed, 0: it has not to be */
 	struct change_times change;

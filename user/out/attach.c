@@ -241,16 +241,20 @@ int attachments_repair(const struct attachments *attachments)
 	return err ?: repaired;
 }
 
-/* Whether what is attached is still there and is what is asked for. */
-static bool attachment_stands(const struct attachment *attachment, const struct config_interface *wanted, __u32 ifindex)
+/* Whether what was attached to the interface is still there. */
+static bool attachment_lives(const struct attachment *attachment)
 {
-	__u32 alive = attachment->ifindex, program;
+	__u32 ifindex, program;
 
-	if (!attachment->attached || attachment->kind != wanted->attach || attachment->ifindex != ifindex)
-		return false;
-	if (attachment->kind == ATTACH_EXCLUSIVE && (link_info(attachment->link, &alive, &program) || alive != ifindex))
-		return false;
-	if (attachment->kind == ATTACH_SHARED && !shared_stands(attachment))
+	if (attachment->kind == ATTACH_SHARED)
+		return shared_stands(attachment);
+	return !link_info(attachment->link, &ifindex, &program) && ifindex == attachment->ifindex;
+}
+
+/* Whether what is attached is what is asked for. */
+static bool attachment_suits(const struct attachment *attachment, const struct config_interface *wanted)
+{
+	if (attachment->kind != wanted->attach)
 		return false;
 	return wanted->mode == MODE_AUTO || wanted->mode == attachment->asked ||
 	       strcmp(attachment->mode, mode_names[wanted->mode]) == 0;
@@ -268,11 +272,13 @@ static void interface_change(struct attachments *attachments, struct attachment 
 {
 	struct config_interface former = {.name = wanted->name, .attach = attachment->kind, .mode = attachment->asked};
 	bool forwarded = attachment->attached && attachment->ifindex == ifindex;
+	bool lost = forwarded && !attachment_lives(attachment);
 	char why[sizeof(attachment->why)];
 
 	attachment_detach(attachment, attachments->folder);
 	attachment->ifindex = ifindex;
 	attachment_attach(attachment, attachments->folder, source, wanted);
+	attachment->reattached += lost && attachment->attached;
 	if (attachment->attached || !forwarded)
 		return;
 	log_warning("%s: going back to attach: %s, mode: %s", wanted->name, attach_names[former.attach],
@@ -298,7 +304,8 @@ static void interface_apply(struct attachments *attachments, const struct attach
 			log_warning("%s: no such interface: waiting for it", wanted->name);
 		attachment_detach(attachment, attachments->folder);
 		snprintf(attachment->why, sizeof(attachment->why), "no such interface");
-	} else if (attachment_stands(attachment, wanted, link->ifindex)) {
+	} else if (attachment->attached && attachment->ifindex == link->ifindex &&
+		   attachment_suits(attachment, wanted) && attachment_lives(attachment)) {
 		attachment->asked = wanted->mode;
 		attachment->why[0] = '\0';
 		attachment_update(attachment, attachments->folder, source);

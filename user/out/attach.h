@@ -20,7 +20,8 @@ struct attachment {
 	char interface[IFNAMSIZ];
 	enum attach kind;
 	bool attached;
-	bool refused; /* attaching as below failed; trying again would disturb the interface for nothing */
+	unsigned int reattached; /* times that it was put back after somebody had taken it off */
+	bool refused;		 /* attaching as below failed; trying again would disturb the interface for nothing */
 	enum attach refused_kind;
 	enum xdp_mode refused_mode;
 	char why[160]; /* if not attached as wanted */

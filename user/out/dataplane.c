@@ -236,8 +236,7 @@ static int sync_all_vips(struct dataplane *dataplane, const struct plan *plan)
  * not look any more for those that they replace. Unless the slots grew: VIPs may
  * lead beyond those that the former program has.
  */
-static int sync_anew(struct dataplane *dataplane, const struct plan *plan, const struct settings *settings,
-		     bool *moved)
+static int sync_anew(struct dataplane *dataplane, const struct plan *plan, const struct settings *settings, bool *moved)
 {
 	__u32 capacity = dataplane->maps.slot_capacity;
 	struct program program;
@@ -294,8 +293,8 @@ static int repair_pins(const struct dataplane *dataplane)
 	int repaired = 0, result;
 
 	for (int i = 0; i < MAP_COUNT; i++) {
-		result = pins_path(path, dataplane->folder, PINS_MAPS, map_name((enum map)i)) ?:
-			 pins_repair(dataplane->maps.fd[i], path);
+		result = pins_path(path, dataplane->folder, PINS_MAPS, map_name((enum map)i))
+				 ?: pins_repair(dataplane->maps.fd[i], path);
 		if (result < 0)
 			return result;
 		repaired += result;
@@ -319,7 +318,8 @@ int dataplane_repair(struct dataplane *dataplane)
 		err = pins < 0 ? pins : links < 0 ? links : 0;
 	}
 	if (err < 0 && !dataplane->unpinned)
-		log_error("%s: pins are missing and cannot be made again (%s): if sluiced ends now, so does the dataplane",
+		log_error("%s: pins are missing and cannot be made again (%s): if sluiced ends now, so does the "
+			  "dataplane",
 			  dataplane->folder, strerror(-err));
 	dataplane->unpinned = err < 0 ? 1 + dataplane->unpinned : 0;
 	return err < 0 ? err : pins + links;
@@ -380,10 +380,11 @@ json_t *dataplane_interfaces_json(const struct dataplane *dataplane)
 	const struct attachment *one;
 
 	for (one = dataplane->attachments.by_interface; one; one = one->hh.next)
-		json_array_append_new(all, json_pack("{ss sI ss sb ss ss}", "name", one->interface, "ifindex",
-						     (json_int_t)one->ifindex, "attach", attach_names[one->kind],
-						     "attached", one->attached, "mode",
-						     one->attached ? one->mode : "none", "why", one->why));
+		json_array_append_new(all,
+				      json_pack("{ss sI ss sb sI ss ss}", "name", one->interface, "ifindex",
+						(json_int_t)one->ifindex, "attach", attach_names[one->kind], "attached",
+						one->attached, "reattached", (json_int_t)one->reattached, "mode",
+						one->attached ? one->mode : "none", "why", one->why));
 	return all;
 }
 

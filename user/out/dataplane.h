@@ -80,9 +80,10 @@ json_t *dataplane_interfaces_json(const struct dataplane *dataplane);
 json_t *dataplane_bpf_json(const struct dataplane *dataplane);
 
 /*
- * Detaches and unpins everything of ours under `folder` and nothing else; also for when no
- * agent runs. Returns 0, or the last error after having tried everything; -ENOENT if there
- * was nothing, -EBUSY if an agent has the folder.
+ * Detaches and unpins everything of ours under `folder` and nothing else, and removes the way of probes to
+ * VIPs (probe_path.h) that no agent has; also for when no agent runs. Returns 0, or the last error after
+ * having tried everything; -ENOENT if there was nothing under `folder`; -EBUSY if an agent has it: then
+ * nothing was done.
  */
 int dataplane_remove(const char *folder);
 

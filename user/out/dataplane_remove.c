@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Taking the dataplane out of the kernel, with an agent or without one. */
 #include <errno.h>
+#include <stdbool.h>
 #include <unistd.h>
 
+#include "lib/file.h"
 #include "lib/log.h"
 #include "out/attach.h"
 #include "out/dataplane.h"
 #include "out/pins.h"
 #include "out/probe_path.h"
 
+static const char *const subs[] = {PINS_LINKS, PINS_SHARED, PINS_MAPS};
+
 /* Removes the program's pin, the maps' and the folders, where nobody else put anything into them. */
 static void remove_pins(const char *folder)
 {
-	static const char *const subs[] = {PINS_LINKS, PINS_SHARED, PINS_MAPS};
 	char path[PIN_PATH_MAX];
 
 	for (int i = 0; i < MAP_COUNT; i++) {
@@ -29,24 +32,32 @@ static void remove_pins(const char *folder)
 		log_warning("%s: left: it holds pins that are not Sluice's", folder);
 }
 
+/* Whether there is at least a part of what pins_open() makes. */
+static bool is_ours(const char *folder)
+{
+	char path[PIN_PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(subs) / sizeof(subs[0]); i++)
+		if (!pins_path(path, folder, NULL, subs[i]) && !access(path, F_OK))
+			return true;
+	return false;
+}
+
 int dataplane_remove(const char *folder)
 {
+	int lock = is_ours(folder) ? file_lock_folder(folder) : -ENOENT, err = lock, path_err;
 	struct attachments attachments;
-	char path[PIN_PATH_MAX];
-	int err = pins_path(path, folder, NULL, PINS_MAPS), lock, path_err;
 
-	if (err)
-		return err;
-	if (access(path, F_OK))
-		return -errno;
-	lock = pins_lock(folder);
-	if (lock < 0)
+	if (lock == -EBUSY)
 		return lock;
-	attachments_adopt(&attachments, folder);
-	err = attachments_remove(&attachments);
-	remove_pins(folder);
-	close(lock);
+	if (lock >= 0) {
+		attachments_adopt(&attachments, folder);
+		err = attachments_remove(&attachments);
+		remove_pins(folder);
+		close(lock);
+	}
 	path_err = probe_path_remove();
-	/* busy: it is another agent's, which has probes under way */
-	return err ?: path_err == -EBUSY ? 0 : path_err;
+	if (path_err == -EBUSY) /* it is another agent's, which has probes under way */
+		path_err = 0;
+	return err && err != -ENOENT ? err : path_err ?: err;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "out/events.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,7 +12,6 @@
 #include "lib/text.h"
 #include "out/events_file.h"
 
-#define WRITE_DELAY_MS 200
 #define RETRY_DELAY_MS 30000	   /* after a failure: each try may fill what room the disk has left, for a moment */
 #define LOGGED_MAX     100	   /* a second */
 #define ID_MAX	       (1LL << 53) /* beyond that JSON readers go wrong; no line of ours has it */
@@ -47,6 +45,7 @@ struct events {
 	size_t lines;	  /* in the file */
 	bool whole;	  /* the file can be appended to */
 	bool failing;	  /* it cannot be written, which has been said */
+	bool held;	  /* not to be written */
 	struct event *write;
 	events_added_fn added;
 	void *argument;
@@ -132,7 +131,7 @@ static void write_out(struct events *events)
 	bool fits = events->lines + events->unwritten <= 2 * EVENTS_KEPT && events->unwritten < EVENTS_KEPT;
 	int err;
 
-	if (!events->unwritten && events->whole)
+	if (events->held || (!events->unwritten && events->whole))
 		return;
 	/* where appending fails, the file is missing, cut in the middle of a line, or no file */
 	if (!events->whole || !fits || append(events)) {
@@ -151,16 +150,26 @@ static void write_out(struct events *events)
 		events->unwritten = 0;
 }
 
-static void write_due(evutil_socket_t fd, short what, void *argument)
+void events_hold(struct events *events, bool held)
 {
-	struct events *events = argument;
+	events->held = held;
+}
+
+void events_save(struct events *events)
+{
 	bool failed = events->failing;
 
-	(void)fd;
-	(void)what;
+	evtimer_del(events->write);
 	write_out(events);
 	if (failed && !events->failing)
 		log_info("events: %s can be written again", events->path);
+}
+
+static void write_due(evutil_socket_t fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	events_save(argument);
 }
 
 static void tell_left_out(struct events *events)
@@ -250,7 +259,7 @@ void events_add(struct events *events, const struct event_fact *fact)
 	keep(events, events->last + 1, line);
 	if (events->unwritten < EVENTS_KEPT)
 		events->unwritten++;
-	schedule(events->write, WRITE_DELAY_MS);
+	schedule(events->write, 0); /* after what is active in this turn of the loop, as the commit of a verdict */
 	if (events->added)
 		events->added(events->argument, fact->kind, event);
 	json_decref(event);
@@ -323,6 +332,16 @@ void events_listen(struct events *events, events_added_fn added, void *argument)
 {
 	events->added = added;
 	events->argument = argument;
+}
+
+__u64 events_last(const struct events *events)
+{
+	return events->last;
+}
+
+bool events_unsaved(const struct events *events)
+{
+	return events->failing;
 }
 
 __u64 events_count(const struct events *events, enum event_kind kind)

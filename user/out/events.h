@@ -2,8 +2,8 @@
 /*
  * The last 10,000 events, numbered on without end over restarts, in memory and in the state
  * folder's events.jsonl (one JSON object a line; rewritten when it has grown to twice that).
- * Written a while after they happen, in one go; a disk that is full loses them only there,
- * and is said once. Their order is that of their numbers: the time of day may step back.
+ * Written in the loop's next turn, so that no crash gives a number out again that somebody has seen; a disk that is
+ * full loses them only there, and is said once. Their order is that of their numbers: the time of day may step back.
  */
 #ifndef SLUICE_EVENTS_H
 #define SLUICE_EVENTS_H
@@ -46,8 +46,20 @@ void events_close(struct events *events);
  */
 void events_add(struct events *events, const struct event_fact *fact);
 
+/* Writes what is not written yet without waiting for its time: the folder is there again, perhaps. */
+void events_save(struct events *events);
+
+/* While the file is another process's, it is left alone; events are kept in memory. */
+void events_hold(struct events *events, bool held);
+
 /* Whom to tell; NULL: nobody. */
 void events_listen(struct events *events, events_added_fn added, void *argument);
+
+/* The number of the newest; 0 if there is none. */
+__u64 events_last(const struct events *events);
+
+/* The file could not be written when that was last tried. */
+bool events_unsaved(const struct events *events);
 
 /* How many of a kind were added since events_open(). */
 __u64 events_count(const struct events *events, enum event_kind kind);

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Prometheus' text format, made from the same JSON that the control socket gives, so that both always agree. */
-#include <stdio.h>
+/*
+ * Prometheus' text format, made from what the control socket's JSON is made from, so that both always agree: from that
+ * JSON itself, and where there may be many, for the backends, from their views.
+ */
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/memory.h"
-#include "out/report.h"
+#include "out/report_part.h"
 #include "probe/prober.h"
 
 /* A metric: one sample for each object of a report. */
 struct metric {
 	const char *name, *type, *help;
-	const char *value; /* the object's key; integer or boolean */
+	const char *value; /* the object's key; integer or boolean. Of backends none is read */
 };
 
 /* The metrics of a report's objects, which are labelled with some of their texts. */
@@ -41,18 +42,32 @@ static const struct metric pool_metrics[] = {
 	{"sluice_pool_backends_up", "gauge", "Backends of the pool that are up.", "up"},
 	{"sluice_pool_backends_kept", "gauge", "Failed backends that min_healthy keeps in the table.", "kept"},
 	{"sluice_pool_min_healthy", "gauge", "Backends that min_healthy wants to be up.", "min_healthy"},
-	{"sluice_pool_degraded", "gauge", "Whether fewer backends are up than min_healthy wants (1) or not (0).", "degraded"},
+	{"sluice_pool_backends_troubled", "gauge", "Backends of the pool that this host cannot probe now.", "troubled"},
+	{"sluice_pool_degraded", "gauge", "Whether fewer backends are up than min_healthy wants (1) or not (0).",
+	 "degraded"},
+	{"sluice_pool_usable", "gauge", "Whether some backend of the pool is in its table (1) or none (0).", "usable"},
+	{"sluice_pool_fallback_in_use", "gauge", "Whether another pool serves in the pool's place (1) or not (0).",
+	 "fallback_in_use"},
 	{NULL},
 };
 
+enum backend_column {
+	BACKEND_PACKETS, BACKEND_BYTES, BACKEND_RESOLVED, BACKEND_SLOTS,
+	BACKEND_WEIGHT, BACKEND_WEIGHT_NOW, BACKEND_KEPT, BACKEND_HELD, BACKEND_FALLS,
+	BACKEND_COLUMNS /* no family has more */
+};
+
+/* In the order of their columns, which take_backend() fills. */
 static const struct metric backend_metrics[] = {
 	COUNTER_METRICS("sluice_backend_", "sent to the backend"),
-	{"sluice_backend_resolved", "gauge", "Whether the backend's next hop is resolved (1) or not (0).", "resolved"},
-	{"sluice_backend_slots", "gauge", "Slots of its pool's table that the backend has.", "slots"},
-	{"sluice_backend_weight", "gauge", "The backend's configured weight.", "weight"},
-	{"sluice_backend_weight_now", "gauge", "The weight that the backend has in its pool's table now.", "weight_now"},
-	{"sluice_backend_kept", "gauge", "Whether the backend is down but kept in the table by min_healthy (1) or not (0).", "kept"},
-	{"sluice_backend_falls", "gauge", "Falls of the backend that are remembered for its hold-down.", "falls"},
+	{"sluice_backend_resolved", "gauge", "Whether the backend's next hop is resolved (1) or not (0).", NULL},
+	{"sluice_backend_slots", "gauge", "Slots of its pool's table that the backend has.", NULL},
+	{"sluice_backend_weight", "gauge", "The backend's configured weight.", NULL},
+	{"sluice_backend_weight_now", "gauge", "The weight that the backend has in its pool's table now.", NULL},
+	{"sluice_backend_kept", "gauge", "Whether the backend is down but kept in the table by min_healthy (1) or not (0).",
+	 NULL},
+	{"sluice_backend_held", "gauge", "Whether the backend is held down after several falls (1) or not (0).", NULL},
+	{"sluice_backend_falls", "gauge", "Falls of the backend that are remembered for its hold-down.", NULL},
 	{NULL},
 };
 
@@ -61,154 +76,216 @@ static const struct metric probing_metrics[] = {
 	{"sluice_probes_under_way", "gauge", "Probes that are under way.", "under_way"},
 	{"sluice_probes_begun_total", "counter", "Probes begun since the agent started.", "begun"},
 	{"sluice_probes_late_total", "counter", "Probes begun too late for their interval.", "late"},
+	{"sluice_probes_aside", "gauge", "Probes that might go through a VIP, but went to the backend's own address last.",
+	 "aside"},
 	{NULL},
 };
 
 static const struct family reasons = {reason_metrics, {"reason", "action"}, {"reason", "action"}};
 static const struct family services = {service_metrics, {"name"}, {"service"}};
 static const struct family pools = {pool_metrics, {"name"}, {"pool"}};
-static const struct family backends = {backend_metrics, {"pool", "name"}, {"pool", "backend"}};
+static const struct family backends = {backend_metrics, {NULL}, {"pool", "backend"}};
 static const struct family probing = {probing_metrics, {NULL}, {NULL}};
 /* clang-format on */
 
-/* A label's value: backslash, quote and line feed are escaped (text format 0.0.4). */
-static void print_label(FILE *out, const char *label, const char *value)
+_Static_assert(sizeof(backend_metrics) / sizeof(backend_metrics[0]) == BACKEND_COLUMNS + 1, "a metric for each column");
+
+#define NO_SAMPLE INT64_MIN /* counters that could not be read: no sample is the truth */
+
+/* What an object's samples are made of. */
+struct row {
+	char *labels;		       /* behind an opening brace, as more may follow; empty where there are none */
+	__s64 values[BACKEND_COLUMNS]; /* by metric of the family */
+	enum backend_state state;      /* a backend's */
+};
+
+struct rows {
+	struct row *row;
+	size_t count;
+};
+
+static struct row *rows_add(struct rows *rows)
 {
-	fprintf(out, "%s=\"", label);
+	if (!(rows->count & (rows->count - 1)))
+		rows->row = memory_resize(rows->row, rows->count ? rows->count * 2 : 1, sizeof(*rows->row));
+	return &rows->row[rows->count++];
+}
+
+static void rows_free(struct rows *rows)
+{
+	while (rows->count)
+		free(rows->row[--rows->count].labels);
+	free(rows->row);
+}
+
+/* A label's value: backslash, quote and line feed are escaped (text format 0.0.4). */
+static void print_label(struct buffer *out, const char *label, const char *value)
+{
+	buffer_add_text(out, label);
+	buffer_add_text(out, "=\"");
 	for (; value && *value; value++) {
 		if (*value == '\n')
-			fputs("\\n", out);
+			buffer_add_text(out, "\\n");
 		else if (*value == '\\' || *value == '"')
-			fprintf(out, "\\%c", *value);
+			buffer_add_format(out, "\\%c", *value);
 		else
-			fputc(*value, out);
+			buffer_add(out, value, 1);
 	}
-	fputc('"', out);
+	buffer_add_text(out, "\"");
 }
 
-static void print_head(FILE *out, const char *name, const char *type, const char *help)
+static void print_head(struct buffer *out, const char *name, const char *type, const char *help)
 {
-	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+	buffer_add_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* Each object's labels behind an opening brace, as more may follow; empty where there are none. */
-static char **labels_make(const struct family *family, const json_t *objects)
+/* `values`: of the family's labels. */
+static char *labels_make(const struct family *family, const char *const values[2])
 {
-	char **sets = memory_new(json_array_size(objects), sizeof(*sets));
-	const json_t *object;
-	size_t i, length;
+	struct buffer out = {0};
 
-	json_array_foreach(objects, i, object) {
-		FILE *out = open_memstream(&sets[i], &length);
-
-		if (!out)
-			memory_exhausted();
-		for (size_t j = 0; j < 2 && family->keys[j]; j++) {
-			fputc(j ? ',' : '{', out);
-			print_label(out, family->labels[j],
-				    json_string_value(json_object_get(object, family->keys[j])));
-		}
-		if (fclose(out))
-			memory_exhausted();
+	for (size_t i = 0; i < 2 && family->labels[i]; i++) {
+		buffer_add_text(&out, i ? "," : "{");
+		print_label(&out, family->labels[i], values[i]);
 	}
-	return sets;
+	return buffer_take(&out);
 }
 
-static void labels_free(char **sets, size_t count)
+static __s64 object_value(const json_t *object, const char *key)
 {
-	while (count)
-		free(sets[--count]);
-	free(sets);
+	const json_t *value = json_object_get(object, key);
+
+	if (json_is_boolean(value))
+		return json_is_true(value);
+	return json_is_integer(value) ? json_integer_value(value) : NO_SAMPLE;
 }
 
-static void print_metric(FILE *out, const struct metric *metric, const json_t *objects, char *const *labels)
+static void take_object(struct rows *rows, const struct family *family, const json_t *object)
 {
-	const json_t *object, *value;
-	size_t i;
+	const char *labels[2] = {NULL, NULL};
+	struct row *row = rows_add(rows);
 
+	for (size_t i = 0; i < 2 && family->keys[i]; i++)
+		labels[i] = json_string_value(json_object_get(object, family->keys[i]));
+	row->labels = labels_make(family, labels);
+	for (size_t i = 0; family->metrics[i].name; i++)
+		row->values[i] = object_value(object, family->metrics[i].value);
+}
+
+static void take_backend(void *rows, const struct backend_view *view)
+{
+	const struct health_backend *health = view->health;
+	const char *const labels[2] = {view->pool->name, view->config->name};
+	struct row *row = rows_add(rows);
+
+	row->labels = labels_make(&backends, labels);
+	row->state = health->state;
+	row->values[BACKEND_PACKETS] = view->counters ? (__s64)view->counters->packets : NO_SAMPLE;
+	row->values[BACKEND_BYTES] = view->counters ? (__s64)view->counters->bytes : NO_SAMPLE;
+	row->values[BACKEND_RESOLVED] = view->resolved;
+	row->values[BACKEND_SLOTS] = view->slots;
+	row->values[BACKEND_WEIGHT] = health->configured;
+	row->values[BACKEND_WEIGHT_NOW] = health_weight(health);
+	row->values[BACKEND_KEPT] = health->kept;
+	row->values[BACKEND_HELD] = health->held_until != 0;
+	row->values[BACKEND_FALLS] = health->falls;
+}
+
+static void print_metric(struct buffer *out, const struct metric *metric, const struct rows *rows, size_t column)
+{
 	print_head(out, metric->name, metric->type, metric->help);
-	json_array_foreach(objects, i, object) {
-		value = json_object_get(object, metric->value);
-		if (!json_is_integer(value) && !json_is_boolean(value))
-			continue; /* counters that could not be read: no sample is the truth */
-		fprintf(out, "%s%s%s %lld\n", metric->name, labels[i], *labels[i] ? "}" : "",
-			json_is_boolean(value) ? (long long)json_is_true(value) : (long long)json_integer_value(value));
+	for (const struct row *row = rows->row; row < rows->row + rows->count; row++) {
+		if (row->values[column] == NO_SAMPLE)
+			continue;
+		buffer_add_text(out, metric->name);
+		buffer_add_text(out, row->labels);
+		buffer_add_text(out, *row->labels ? "} " : " ");
+		buffer_add_number(out, row->values[column]);
+		buffer_add_text(out, "\n");
 	}
 }
 
-/* One sample for each state that a backend can be in, 1 for the one that it is in. */
-static void print_states(FILE *out, const json_t *objects, char *const *labels)
+static void print_metrics(struct buffer *out, const struct family *family, const struct rows *rows)
 {
-	const json_t *object;
-	size_t i;
-
-	print_head(out, "sluice_backend_state", "gauge", "Whether the backend is in the state (1) or not (0).");
-	json_array_foreach(objects, i, object) {
-		const char *present = json_string_value(json_object_get(object, "state"));
-
-		for (size_t state = 0; state <= STATE_DOWN; state++)
-			fprintf(out, "sluice_backend_state%s,state=\"%s\"} %d\n", labels[i], state_names[state],
-				present && strcmp(present, state_names[state]) == 0);
-	}
+	for (size_t i = 0; family->metrics[i].name; i++)
+		print_metric(out, &family->metrics[i], rows, i);
 }
 
 /* Drops the reference to the objects. */
-static void print_family(FILE *out, const struct family *family, json_t *objects)
+static void print_family(struct buffer *out, const struct family *family, json_t *objects)
 {
-	char **labels = labels_make(family, objects);
+	struct rows rows = {0};
+	const json_t *object;
+	size_t i;
 
-	for (const struct metric *metric = family->metrics; metric->name; metric++)
-		print_metric(out, metric, objects, labels);
-	if (family == &backends)
-		print_states(out, objects, labels);
-	labels_free(labels, json_array_size(objects));
+	json_array_foreach(objects, i, object)
+		take_object(&rows, family, object);
+	print_metrics(out, family, &rows);
+	rows_free(&rows);
 	json_decref(objects);
 }
 
-static void print_events(FILE *out, const struct events *events)
+/* One sample for each state that a backend can be in, 1 for the one that it is in. */
+static void print_states(struct buffer *out, const struct rows *rows)
+{
+	print_head(out, "sluice_backend_state", "gauge", "Whether the backend is in the state (1) or not (0).");
+	for (const struct row *row = rows->row; row < rows->row + rows->count; row++) {
+		for (enum backend_state state = 0; state <= STATE_DOWN; state++) {
+			buffer_add_text(out, "sluice_backend_state");
+			buffer_add_text(out, row->labels);
+			buffer_add_text(out, ",state=\"");
+			buffer_add_text(out, state_names[state]);
+			buffer_add_text(out, row->state == state ? "\"} 1\n" : "\"} 0\n");
+		}
+	}
+}
+
+static void print_backends(struct buffer *out, const struct report *report)
+{
+	struct rows rows = {0};
+
+	report_each_backend(report, take_backend, &rows);
+	print_metrics(out, &backends, &rows);
+	print_states(out, &rows);
+	rows_free(&rows);
+}
+
+static void print_events(struct buffer *out, const struct events *events)
 {
 	print_head(out, "sluice_events_total", "counter", "Events since the agent started, by kind.");
 	for (int kind = 0; kind < EVENT_KINDS; kind++)
-		fprintf(out, "sluice_events_total{event=\"%s\"} %llu\n", event_names[kind],
-			(unsigned long long)events_count(events, (enum event_kind)kind));
+		buffer_add_format(out, "sluice_events_total{event=\"%s\"} %llu\n", event_names[kind],
+				  (unsigned long long)events_count(events, (enum event_kind)kind));
 }
 
-static void print_agent(FILE *out, const struct state *state)
+static void print_agent(struct buffer *out, const struct state *state)
 {
 	print_head(out, "sluice_build_info", "gauge", "Always 1; the label tells the agent's version.");
-	fputs("sluice_build_info{", out);
+	buffer_add_text(out, "sluice_build_info{");
 	print_label(out, "version", SLUICE_VERSION);
-	fputs("} 1\n", out);
+	buffer_add_text(out, "} 1\n");
 	print_head(out, "sluice_start_time_seconds", "gauge", "When the agent started, in seconds since 1970.");
-	fprintf(out, "sluice_start_time_seconds %lld\n", (long long)state->started);
+	buffer_add_format(out, "sluice_start_time_seconds %lld\n", (long long)state->started);
 	print_head(out, "sluice_config_loaded_time_seconds", "gauge",
 		   "When the running configuration was loaded, in seconds since 1970.");
-	fprintf(out, "sluice_config_loaded_time_seconds %lld\n", (long long)state->config_loaded);
+	buffer_add_format(out, "sluice_config_loaded_time_seconds %lld\n", (long long)state->config_loaded);
 	print_head(out, "sluice_config_last_reload_successful", "gauge",
-		   "Whether the last reload was accepted (1) or not (0).");
-	fprintf(out, "sluice_config_last_reload_successful %d\n", !state->last_error);
+		   "Whether the configuration of the last reload or apply was taken (1) or refused (0).");
+	buffer_add_format(out, "sluice_config_last_reload_successful %d\n", !state->last_error);
 }
 
 char *report_metrics(const struct report *report)
 {
-	char *text = NULL;
-	size_t length;
-	FILE *out = open_memstream(&text, &length);
+	struct buffer out = {0};
 
-	if (!out)
-		return NULL;
-	print_agent(out, report->state);
-	print_family(out, &reasons, report_drops(report));
-	print_family(out, &services, report_services(report));
-	print_family(out, &pools, report_pools(report));
-	print_family(out, &backends, report_backends(report));
+	print_agent(&out, report->state);
+	print_family(&out, &reasons, report_drops(report));
+	print_family(&out, &services, report_services(report));
+	print_family(&out, &pools, report_pools(report));
+	print_backends(&out, report);
 	if (report->events)
-		print_events(out, report->events);
+		print_events(&out, report->events);
 	if (report->prober)
-		print_family(out, &probing, json_pack("[o]", prober_json(report->prober)));
-	if (fclose(out)) {
-		free(text);
-		return NULL;
-	}
-	return text;
+		print_family(&out, &probing, json_pack("[o]", prober_json(report->prober)));
+	return buffer_take(&out);
 }

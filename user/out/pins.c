@@ -4,19 +4,18 @@
 #include <bpf/bpf.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
 #include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "lib/file.h"
 #include "lib/log.h"
 
 #define BPFFS_DEFAULT "/sys/fs/bpf"
@@ -71,18 +70,6 @@ int pins_path(char path[PIN_PATH_MAX], const char *folder, const char *sub, cons
 	return length < PIN_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-int pins_lock(const char *folder)
-{
-	int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
-
-	if (lock >= 0 && !flock(lock, LOCK_EX | LOCK_NB))
-		return lock;
-	err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	if (lock >= 0)
-		close(lock);
-	return err;
-}
-
 static int make_folders(const char *folder)
 {
 	static const char *const subs[] = {PINS_MAPS, PINS_LINKS, PINS_SHARED};
@@ -107,7 +94,7 @@ int pins_open(const char *folder)
 	err = ensure_bpffs(folder) ?: make_folders(folder);
 	if (err)
 		return err;
-	lock = pins_lock(folder);
+	lock = file_lock_folder(folder);
 	if (lock == -EBUSY)
 		log_error("%s: another sluiced runs with this folder: stop it, or give --bpffs another one", folder);
 	else if (lock < 0)
@@ -155,7 +142,7 @@ int pins_repair_folder(const char *folder, int *lock)
 		return err;
 	if (!fstat(*lock, &held) && !stat(folder, &there) && held.st_ino == there.st_ino && held.st_dev == there.st_dev)
 		return 0;
-	fresh = pins_lock(folder);
+	fresh = file_lock_folder(folder);
 	if (fresh < 0) {
 		log_error("%s: made anew, but not ours: %s", folder, strerror(-fresh));
 		return fresh;

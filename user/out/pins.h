@@ -23,9 +23,6 @@
  */
 int pins_open(const char *folder);
 
-/* The folder's lock alone: a descriptor, -EBUSY if another process has it, or another negative errno. Logs nothing. */
-int pins_lock(const char *folder);
-
 /* The path of a pin; `sub` may be NULL. -ENAMETOOLONG if it does not fit. */
 int pins_path(char path[PIN_PATH_MAX], const char *folder, const char *sub, const char *name);
 
@@ -35,8 +32,8 @@ int pins_replace(int fd, const char *path);
 /* Pins the object under a path where nothing is any more. 1: done, 0: something is there, or a negative errno. */
 int pins_repair(int fd, const char *path);
 
-/* Makes the folder and its subfolders anew if they are gone; the lock of a folder that is gone is worth nothing. 1, 0 or
- * a negative errno as pins_repair(). */
+/* Makes the folder and its subfolders anew if they are gone; the lock of a folder that is gone is worth nothing. 1, 0
+ * or a negative errno as pins_repair(). */
 int pins_repair_folder(const char *folder, int *lock);
 
 /* Removes a pin, and what pins_replace() left of it if a crash came between. One that is missing is no error. */

@@ -161,6 +161,7 @@ static int check_filter(struct probe_path *path, bool *made)
 /* Filter, rules and route; `fresh` if it is no news that they are missing. */
 static int ensure(struct probe_path *path, bool fresh)
 {
+	bool had_filter = !path->filter_error, had_ipv4 = !path->ipv4_error, had_ipv6 = !path->ipv6_error;
 	struct probe_route_report report;
 	bool made = false;
 	int err = check_filter(path, &made);
@@ -171,10 +172,9 @@ static int ensure(struct probe_path *path, bool fresh)
 		report = (struct probe_route_report){.ipv4 = err, .ipv6 = err};
 	note(&path->ipv4_error, report.ipv4, " in IPv4", route_reason(report.ipv4));
 	note_ipv6(path, report.ipv6);
-	if (!fresh && (made || report.made))
-		log_warning("probes to VIPs: put back %s, which somebody had removed",
-			    made ? "the filter on lo" : "a rule or route");
-	return path->filter_error ? path->filter_error : path->ipv4_error;
+	if (path->filter_error || path->ipv4_error)
+		return path->filter_error ? path->filter_error : path->ipv4_error;
+	return !fresh && ((had_filter && made) || (had_ipv4 && report.made_ipv4) || (had_ipv6 && report.made_ipv6));
 }
 
 int probe_path_open(struct probe_path **out, int backends_fd)

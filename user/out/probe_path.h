@@ -40,8 +40,8 @@ int probe_path_update(struct probe_path *path, int backends_fd);
 
 /*
  * Looks whether all of it is still there and repairs what is not, in some ten
- * netlink messages. 0, or a negative errno: then what probes by this path say is
- * not to be trusted. Changes alone are logged, so it may be called every second.
+ * netlink messages. 0; 1 if something was missing that had been there; or a negative errno: then what probes by this
+ * path say is not to be trusted. Changes alone are logged, so it may be called every second.
  */
 int probe_path_check(struct probe_path *path);
 
@@ -53,8 +53,9 @@ bool probe_path_carries(const struct probe_path *path, int family);
 
 /*
  * Whether the host would take a backend's reply, from `vip` to `own`, the address
- * that the probe's socket is bound to, arriving on an interface. 1; 0 if not; or a
- * negative errno. Routes, addresses and sysctls (rp_filter, accept_local) change it.
+ * that the probe's socket is bound to, arriving on an interface, and the probe itself would
+ * go this way. 1; 0 if not; or a negative errno. Routes, rules, addresses and sysctls
+ * (rp_filter, accept_local) change it.
  */
 int probe_path_takes_reply(struct probe_path *path, const struct address *vip, const struct address *own,
 			   unsigned int ifindex);

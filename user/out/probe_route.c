@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "out/probe_route.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
-#include <string.h>
 
 #include "out/probe_path.h"
 #include "probe_abi.h"
@@ -140,66 +138,76 @@ int probe_route_ensure(struct rtnetlink *rtnetlink, struct probe_route_report *r
 {
 	struct answers answers = {0};
 	int ways[FAMILIES] = {0}, errors[FAMILIES] = {0};
+	bool made[FAMILIES] = {0};
 	int err = rtnetlink_ask(rtnetlink, FAMILIES * OBJECTS, make_addition, take_answer, &answers);
 
 	if (!err)
 		err = rtnetlink_ask(rtnetlink, FAMILIES, make_question, take_way, ways);
-	*report = (struct probe_route_report){0};
 	for (size_t i = 0; i < FAMILIES; i++) {
 		for (size_t j = 0; j < OBJECTS; j++) {
 			int error = answers.error[i][j];
 
-			report->made |= !error;
+			made[i] |= !error;
 			if (error && error != -EEXIST && !errors[i])
 				errors[i] = family_error(error);
 		}
 		errors[i] = errors[i] ? errors[i] : ways[i];
 	}
-	report->ipv4 = errors[0];
-	report->ipv6 = errors[1];
+	*report = (struct probe_route_report){
+		.ipv4 = errors[0], .ipv6 = errors[1], .made_ipv4 = made[0], .made_ipv6 = made[1]};
 	return err;
 }
 
-struct reply {
+/* A probe to the VIP and the reply to it. */
+enum direction { THERE, BACK, DIRECTIONS };
+
+struct exchange {
 	const struct address *vip, *own;
 	unsigned int ifindex;
-	int error;
+	int way, reply; /* errors */
 };
 
-static void make_reply(void *argument, size_t i, struct nlmsghdr *request)
+static void make_direction(void *argument, size_t i, struct nlmsghdr *request)
 {
 	struct rtmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
-	const struct reply *reply = argument;
-	__u8 bits = (__u8)address_bits(reply->vip);
+	const struct exchange *exchange = argument;
+	const struct address *from = i == THERE ? exchange->own : exchange->vip;
+	const struct address *to = i == THERE ? exchange->vip : exchange->own;
+	__u8 bits = (__u8)address_bits(exchange->vip);
 
-	(void)i;
 	request->nlmsg_type = RTM_GETROUTE;
-	header->rtm_family = (__u8)reply->vip->family;
+	header->rtm_family = (__u8)exchange->vip->family;
 	header->rtm_src_len = bits;
 	header->rtm_dst_len = bits;
-	mnl_attr_put(request, RTA_SRC, bits / 8, reply->vip->word);
-	mnl_attr_put(request, RTA_DST, bits / 8, reply->own->word);
-	mnl_attr_put_u32(request, RTA_IIF, reply->ifindex);
+	mnl_attr_put(request, RTA_SRC, bits / 8, from->word);
+	mnl_attr_put(request, RTA_DST, bits / 8, to->word);
+	if (i == THERE)
+		mnl_attr_put_u32(request, RTA_MARK, PROBE_MARK);
+	else
+		mnl_attr_put_u32(request, RTA_IIF, exchange->ifindex);
 }
 
-static void take_reply(void *argument, size_t i, int error, const struct nlmsghdr *message)
+static void take_direction(void *argument, size_t i, int error, const struct nlmsghdr *message)
 {
-	(void)i;
-	(void)message;
-	((struct reply *)argument)->error = error;
+	struct exchange *exchange = argument;
+
+	if (i == THERE)
+		take_way(&exchange->way, 0, error, message);
+	else
+		exchange->reply = error;
 }
 
 int probe_route_takes_reply(struct rtnetlink *rtnetlink, const struct address *vip, const struct address *own,
 			    unsigned int ifindex)
 {
-	struct reply reply = {.vip = vip, .own = own, .ifindex = ifindex};
-	int err = rtnetlink_ask(rtnetlink, 1, make_reply, take_reply, &reply);
+	struct exchange exchange = {.vip = vip, .own = own, .ifindex = ifindex};
+	int err = rtnetlink_ask(rtnetlink, DIRECTIONS, make_direction, take_direction, &exchange);
 
 	if (err)
 		return err;
-	if (reply.error == -EINVAL || reply.error == -EXDEV)
+	if (exchange.way || exchange.reply == -EINVAL || exchange.reply == -EXDEV)
 		return 0;
-	return reply.error ? reply.error : 1;
+	return exchange.reply ? exchange.reply : 1;
 }
 
 struct removal {

@@ -25,7 +25,7 @@ struct probe_route_report {
 	 * route of somebody else takes them; or another negative errno.
 	 */
 	int ipv4, ipv6;
-	bool made; /* something was missing */
+	bool made_ipv4, made_ipv6; /* something was missing */
 };
 
 /*
@@ -37,7 +37,8 @@ int probe_route_ensure(struct rtnetlink *rtnetlink, struct probe_route_report *r
 /*
  * Whether the kernel would take a packet from `vip` to `own`, an address of this
  * host, that comes in by an interface. 1; 0 if not, for its reverse path filter or
- * because the VIP is local; or a negative errno.
+ * because the VIP is local, or if a rule of somebody else takes the marked packets
+ * from `own` to `vip` elsewhere; or a negative errno.
  */
 int probe_route_takes_reply(struct rtnetlink *rtnetlink, const struct address *vip, const struct address *own,
 			    unsigned int ifindex);

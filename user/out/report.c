@@ -2,6 +2,7 @@
 #include "out/report.h"
 
 #include <linux/bpf.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,26 +11,19 @@
 #include "out/report_part.h"
 #include "probe/prober.h"
 
-json_t *report_address(const struct address *address)
+char *report_mac_format(const __u8 mac[6], char text[static REPORT_MAC])
 {
-	char text[ADDRESS_TEXT];
-
-	return address->family ? json_string(address_format(address, text)) : json_null();
+	snprintf(text, REPORT_MAC, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	return text;
 }
 
-json_t *report_mac(const __u8 mac[6])
+char *report_time_format(time_t when, char text[static REPORT_TIME])
 {
-	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-}
-
-json_t *report_time(time_t when)
-{
-	char text[sizeof("2026-01-01T00:00:00Z")];
 	struct tm utc;
 
-	if (!gmtime_r(&when, &utc) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc))
-		return json_null();
-	return json_string(text);
+	if (!gmtime_r(&when, &utc) || !strftime(text, REPORT_TIME, "%Y-%m-%dT%H:%M:%SZ", &utc))
+		*text = '\0';
+	return text;
 }
 
 struct counters *report_counters(const struct report *report, enum counted what, __u32 count)
@@ -59,9 +53,10 @@ void report_add_counters(struct counters *sum, const struct counters *one)
 static json_t *config_json(const struct state *state)
 {
 	json_t *object = json_object();
+	char loaded[REPORT_TIME];
 
 	set(object, "file", text_or_null(state->config->file));
-	set(object, "loaded_at", report_time(state->config_loaded));
+	set(object, "loaded_at", text_or_null(report_time_format(state->config_loaded, loaded)));
 	set(object, "source", json_string(state->applied ? "socket" : "file"));
 	set(object, "applied", text_or_null(state->applied));
 	set(object, "confirm_left_ms",
@@ -77,6 +72,17 @@ static json_t *change_json(const struct change_times *change)
 	return json_pack("{sI sI sI}", "verdict_us", (json_int_t)change->verdict, "planned_us",
 			 (json_int_t)(change->planned - change->verdict), "written_us",
 			 (json_int_t)(change->written - change->verdict));
+}
+
+static json_t *probing_json(const struct report *report)
+{
+	json_t *probing;
+
+	if (!report->prober)
+		return json_null();
+	probing = prober_json(report->prober);
+	set(probing, "troubled", count_json(report_troubled(report->state)));
+	return probing;
 }
 
 static void set_totals(json_t *status, const struct report *report)
@@ -109,7 +115,7 @@ json_t *report_status(const struct report *report)
 	set(status, "config", config_json(state));
 	set(status, "interfaces", report->dataplane ? dataplane_interfaces_json(report->dataplane) : json_array());
 	set_totals(status, report);
-	set(status, "probing", report->prober ? prober_json(report->prober) : json_null());
+	set(status, "probing", probing_json(report));
 	set(status, "last_change", change_json(&state->change));
 	report_set_counters(status, reasons ? &reasons[REASON_forwarded] : NULL);
 	set(status, "last_error", text_or_null(state->last_error));

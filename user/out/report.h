@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The state and the counters as JSON, for the control socket. Every function returns a new reference. */
+/* The state and the counters as JSON, for the control socket. A json_t * is a new reference. */
 #ifndef SLUICE_REPORT_H
 #define SLUICE_REPORT_H
 
@@ -23,9 +23,11 @@ struct report {
 json_t *report_status(const struct report *report);
 json_t *report_services(const struct report *report);
 json_t *report_pools(const struct report *report);
-json_t *report_backends(const struct report *report);
 
-/* One backend as report_backends() has it; NULL if there is none of that name. */
+/* All backends as the text of a JSON array, in a line, to be freed: of what there may be many no tree is made. */
+char *report_backends(const struct report *report);
+
+/* One backend as that has it; NULL if there is none of that name. */
 json_t *report_backend(const struct report *report, const char *pool, const char *backend);
 
 json_t *report_neighbours(const struct report *report);

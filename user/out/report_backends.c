@@ -6,6 +6,7 @@
 
 #include "lib/clock.h"
 #include "lib/memory.h"
+#include "out/member.h"
 #include "out/report_part.h"
 
 static __u16 backend_index(const struct report *report, const struct config_pool *pool, size_t i)
@@ -13,13 +14,13 @@ static __u16 backend_index(const struct report *report, const struct config_pool
 	return ids_backend(report->state->ids, pool->name, pool->backends[i].name);
 }
 
-/* All backends' counters, by index; as report_counters(). */
-static struct counters *backend_counters(const struct report *report)
+/* The counters of the backends of the pools [first, end), by index; as report_counters(). */
+static struct counters *backend_counters(const struct report *report, size_t first, size_t end)
 {
 	const struct config *config = report->state->config;
 	__u32 count = 1;
 
-	for (size_t i = 0; i < config->pool_count; i++) {
+	for (size_t i = first; i < end; i++) {
 		for (size_t j = 0; j < config->pools[i].backend_count; j++) {
 			__u32 index = backend_index(report, &config->pools[i], j);
 
@@ -30,13 +31,14 @@ static struct counters *backend_counters(const struct report *report)
 }
 
 /* Whether packets can be sent to the backend: next hop known and outer header made. Otherwise hop->why says why not. */
-static bool backend_reach(const struct report *report, const struct config_pool *pool, size_t i, struct next_hop *hop)
+static bool backend_reach(const struct report *report, const struct config_pool *pool, size_t i, __u16 index,
+			  struct next_hop *hop)
 {
 	const struct address *address = &pool->backends[i].address;
 
 	if (!network_next_hop(&report->state->network, address, hop))
 		return false;
-	if (!report->plan || report->plan->backends[backend_index(report, pool, i)].encap != ENCAP_NONE)
+	if (!report->plan || report->plan->backends[index].encap != ENCAP_NONE)
 		return true;
 	if (pool->forward == FORWARD_L2 && !hop->on_link)
 		snprintf(hop->why, sizeof(hop->why), "behind a router, which forward: l2 cannot reach");
@@ -48,38 +50,49 @@ static bool backend_reach(const struct report *report, const struct config_pool 
 	return false;
 }
 
-size_t report_resolved(const struct report *report, const struct config_pool *pool)
+/* Returns what report_resolved() does, and adds up the counters where there are any. */
+static size_t add_up(const struct report *report, const struct config_pool *pool, const struct counters *counters,
+		     struct counters *sum)
 {
 	struct next_hop hop;
 	size_t resolved = 0;
 
-	for (size_t i = 0; i < pool->backend_count; i++)
-		resolved += backend_reach(report, pool, i, &hop);
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		__u16 index = backend_index(report, pool, i);
+
+		resolved += backend_reach(report, pool, i, index, &hop);
+		if (counters)
+			report_add_counters(sum, &counters[index]);
+	}
 	return resolved;
+}
+
+size_t report_resolved(const struct report *report, const struct config_pool *pool)
+{
+	return add_up(report, pool, NULL, NULL);
 }
 
 json_t *report_pools(const struct report *report)
 {
 	const struct config *config = report->state->config;
-	struct counters *counters = backend_counters(report);
+	struct counters *counters = backend_counters(report, 0, config->pool_count);
 	json_t *pools = json_array();
 
 	for (size_t i = 0; i < config->pool_count; i++) {
 		const struct config_pool *pool = &config->pools[i];
 		json_t *object = json_object(), *services = json_array();
 		struct counters sum = {0};
+		size_t resolved = add_up(report, pool, counters, &sum);
 
 		for (size_t j = 0; j < config->service_count; j++)
 			if (config->services[j].pool == i)
 				append(services, json_string(config->services[j].name));
-		for (size_t j = 0; counters && j < pool->backend_count; j++)
-			report_add_counters(&sum, &counters[backend_index(report, pool, j)]);
 		set(object, "name", json_string(pool->name));
 		set(object, "forward", json_string(forward_names[pool->forward]));
 		set(object, "table_size", json_integer(pool->table_size));
 		set(object, "first_slot", json_integer(ids_pool_first(report->state->ids, pool->name)));
-		set(object, "backends", json_integer((json_int_t)pool->backend_count));
-		set(object, "resolved", json_integer((json_int_t)report_resolved(report, pool)));
+		set(object, "backends", count_json(pool->backend_count));
+		set(object, "resolved", count_json(resolved));
 		set(object, "services", services);
 		report_set_pool_health(object, report->state, i);
 		report_set_counters(object, counters ? &sum : NULL);
@@ -90,74 +103,113 @@ json_t *report_pools(const struct report *report)
 }
 
 /* What is read once for all backends that are told of. */
-struct view {
+struct readings {
 	const struct report *report;
-	__u64 now;
 	struct counters *counters; /* by index, NULL if they cannot be read */
 	__u32 *slots;		   /* by index: of the wanted tables */
-	struct report_user user;
 };
 
-/* Of the tables [first, end) alone, which are in the config's order. */
-static void view_open(struct view *view, const struct report *report, size_t first, size_t end)
+/* For the backends of the pools [first, end). */
+static void readings_take(struct readings *readings, const struct report *report, size_t first, size_t end)
 {
 	const struct plan *plan = report->plan;
 
-	*view = (struct view){.report = report, .now = clock_ms(), .counters = backend_counters(report)};
-	view->slots = memory_new(SLUICE_MAX_BACKENDS + 1, sizeof(*view->slots));
+	readings->report = report;
+	readings->counters = backend_counters(report, first, end);
+	readings->slots = memory_new(SLUICE_MAX_BACKENDS + 1, sizeof(*readings->slots));
 	for (size_t i = first; plan && i < end && i < plan->table_count; i++)
 		for (__u32 slot = 0; slot < plan->tables[i]->size; slot++)
-			view->slots[plan->tables[i]->owner[slot]]++;
+			readings->slots[plan->tables[i]->owner[slot]]++;
 }
 
-static void view_close(struct view *view)
+static void readings_free(struct readings *readings)
 {
-	free(view->counters);
-	free(view->slots);
+	free(readings->counters);
+	free(readings->slots);
 }
 
-/* `health` is the pool's, `weights` the sum of its backends' weights now. */
-static json_t *backend_json(struct view *view, const struct config_pool *pool, size_t i,
-			    const struct health_pool *health, __u64 weights)
+/* `weights`: of the pool. */
+static void view_take(struct backend_view *view, const struct readings *readings, size_t pool, size_t i, __u64 weights)
 {
-	const struct config_backend *backend = &pool->backends[i];
-	__u16 index = backend_index(view->report, pool, i);
-	json_t *object = json_object();
-	struct next_hop hop;
-	bool resolved = backend_reach(view->report, pool, i, &hop);
+	const struct state *state = readings->report->state;
 
-	set(object, "pool", json_string(pool->name));
-	set(object, "name", json_string(backend->name));
-	set(object, "index", json_integer(index));
-	set(object, "address", report_address(&backend->address));
-	report_set_health(object, view->report->prober, health->backends[i], weights, view->now, &view->user);
-	set(object, "resolved", json_boolean(resolved));
-	set(object, "why", resolved ? json_null() : text_or_null(hop.why));
-	set(object, "interface", text_or_null(hop.interface));
-	set(object, "next_hop", report_address(&hop.address));
-	set(object, "mac", hop.resolved ? report_mac(hop.mac) : json_null());
-	set(object, "mtu", hop.mtu ? json_integer(hop.mtu) : json_null());
-	set(object, "slots", json_integer(view->slots[index]));
-	report_set_counters(object, view->counters ? &view->counters[index] : NULL);
-	return object;
+	view->pool = &state->config->pools[pool];
+	view->config = &view->pool->backends[i];
+	view->health = health_pool(state->health, pool)->backends[i];
+	view->weights = weights;
+	view->index = backend_index(readings->report, view->pool, i);
+	view->resolved = backend_reach(readings->report, view->pool, i, view->index, &view->hop);
+	view->slots = readings->slots[view->index];
+	view->counters = readings->counters ? &readings->counters[view->index] : NULL;
 }
 
-json_t *report_backends(const struct report *report)
+void report_each_backend(const struct report *report, backend_view_fn each, void *argument)
 {
 	const struct config *config = report->state->config;
-	json_t *backends = json_array();
-	struct view view;
+	struct readings readings;
+	struct backend_view view;
 
-	view_open(&view, report, 0, config->pool_count);
+	readings_take(&readings, report, 0, config->pool_count);
 	for (size_t i = 0; i < config->pool_count; i++) {
-		const struct health_pool *health = health_pool(report->state->health, i);
-		__u64 weights = report_weights(health);
+		__u64 weights = report_weights(health_pool(report->state->health, i));
 
-		for (size_t j = 0; j < config->pools[i].backend_count; j++)
-			append(backends, backend_json(&view, &config->pools[i], j, health, weights));
+		for (size_t j = 0; j < config->pools[i].backend_count; j++) {
+			view_take(&view, &readings, i, j, weights);
+			each(argument, &view);
+		}
 	}
-	view_close(&view);
-	return backends;
+	readings_free(&readings);
+}
+
+/* Backends as JSON. */
+struct listing {
+	struct buffer text;
+	const struct prober *prober;
+	__u64 now;
+	struct report_user user;
+};
+
+static void list_address(struct buffer *to, const char *name, const struct address *address)
+{
+	char text[ADDRESS_TEXT];
+
+	member_text(to, name, address->family ? address_format(address, text) : NULL);
+}
+
+static void list_backend(void *argument, const struct backend_view *view)
+{
+	struct listing *listing = argument;
+	struct buffer *to = &listing->text;
+	const struct next_hop *hop = &view->hop;
+	char mac[REPORT_MAC];
+
+	member_begin(to, NULL, '{');
+	member_text(to, "pool", view->pool->name);
+	member_text(to, "name", view->config->name);
+	member_number(to, "index", view->index);
+	list_address(to, "address", &view->config->address);
+	report_add_health(to, listing->prober, view->health, view->weights, listing->now, &listing->user);
+	member_bool(to, "resolved", view->resolved);
+	member_text(to, "why", view->resolved ? NULL : hop->why);
+	member_text(to, "interface", hop->interface);
+	list_address(to, "next_hop", &hop->address);
+	member_text(to, "mac", hop->resolved ? report_mac_format(hop->mac, mac) : NULL);
+	member_number_or_null(to, "mtu", hop->mtu, hop->mtu);
+	member_number(to, "slots", view->slots);
+	member_number_or_null(to, "packets", view->counters, view->counters ? view->counters->packets : 0);
+	member_number_or_null(to, "bytes", view->counters, view->counters ? view->counters->bytes : 0);
+	member_end(to, '}');
+}
+
+char *report_backends(const struct report *report)
+{
+	struct listing listing = {.prober = report->prober, .now = clock_ms()};
+
+	member_begin(&listing.text, NULL, '[');
+	report_each_backend(report, list_backend, &listing);
+	member_end(&listing.text, ']');
+	buffer_add(&listing.text, "\n", 1);
+	return buffer_take(&listing.text);
 }
 
 json_t *report_backend(const struct report *report, const char *pool, const char *backend)
@@ -165,16 +217,22 @@ json_t *report_backend(const struct report *report, const char *pool, const char
 	const struct config *config = report->state->config;
 	const struct config_pool *in = config_pool_find(config, pool);
 	const struct config_backend *found = in ? config_backend_find(in, backend) : NULL;
+	struct listing listing = {.prober = report->prober, .now = clock_ms()};
 	size_t i = in ? (size_t)(in - config->pools) : 0;
-	const struct health_pool *health;
-	struct view view;
+	struct readings readings;
+	struct backend_view view;
 	json_t *object;
+	char *text;
 
 	if (!found)
 		return NULL;
-	health = health_pool(report->state->health, i);
-	view_open(&view, report, i, i + 1);
-	object = backend_json(&view, in, (size_t)(found - in->backends), health, report_weights(health));
-	view_close(&view);
+	readings_take(&readings, report, i, i + 1);
+	view_take(&view, &readings, i, (size_t)(found - in->backends),
+		  report_weights(health_pool(report->state->health, i)));
+	list_backend(&listing, &view);
+	readings_free(&readings);
+	text = buffer_take(&listing.text);
+	object = json_loads(text, 0, NULL);
+	free(text);
 	return object;
 }

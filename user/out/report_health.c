@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* What the judgement knows, for the reports. */
-#include <pwd.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "model/health.h"
+#include "out/member.h"
 #include "out/report_part.h"
 #include "probe/prober.h"
 
@@ -14,65 +11,73 @@ static const char *const verdict_names[] = {
 	[VERDICT_DOWN] = "down",
 };
 
-/* Of this host's own users alone: those of a directory in the network might take a while to be asked for. */
+/* Who serves, and whether that is enough. */
+enum pool_state {
+	POOL_OK,
+	POOL_DEGRADED,
+	POOL_SETTLING, /* nobody yet: first verdicts are outstanding */
+	POOL_EMPTY,    /* nobody */
+	POOL_FALLBACK, /* another pool */
+	POOL_STATES
+};
+
+static const char *const pool_state_names[] = {
+	[POOL_OK] = "ok",	[POOL_DEGRADED] = "degraded", [POOL_SETTLING] = "settling",
+	[POOL_EMPTY] = "empty", [POOL_FALLBACK] = "fallback",
+};
+
 static const char *user_name(uid_t uid, struct report_user *user)
 {
-	FILE *file = user->known && user->uid == uid ? NULL : fopen("/etc/passwd", "re");
-	struct passwd entry, *found;
-	char text[4096];
-
-	if (!file)
-		return user->known && user->uid == uid ? user->name : NULL;
-	*user = (struct report_user){.known = true, .uid = uid};
-	while (fgetpwent_r(file, &entry, text, sizeof(text), &found) == 0) {
-		if (entry.pw_uid != uid)
-			continue;
-		snprintf(user->name, sizeof(user->name), "%s", entry.pw_name);
-		break;
-	}
-	fclose(file);
+	if (!user->known || user->uid != uid)
+		account_name(uid, user->name);
+	user->known = true;
+	user->uid = uid;
 	return user->name;
 }
 
-static json_t *override_json(const struct health_override *override, __u64 now, struct report_user *user)
+static void add_override(struct buffer *to, const struct health_override *override, __u64 now, struct report_user *user)
 {
-	json_t *object;
+	char when[REPORT_TIME];
 
-	if (override->state == STATE_UP && !override->weighted)
-		return json_null();
-	object = json_object();
-	set(object, "state", override->state == STATE_UP ? json_null() : json_string(state_names[override->state]));
-	set(object, "weight", override->weighted ? json_integer(override->weight) : json_null());
-	set(object, "uid", json_integer((json_int_t) override->uid));
-	set(object, "user", text_or_null(user_name(override->uid, user)));
-	set(object, "when", report_time(override->when));
-	set(object, "left_ms", override->until ? count_json(left_ms(override->until, now)) : json_null());
-	set(object, "reason", text_or_null(override->reason));
-	return object;
-}
-
-static json_t *probe_json(const struct config_probe *probe, const struct health_probe *found, __u64 now)
-{
-	json_t *object = json_object();
-
-	set(object, "type", json_string(probe_type_names[probe->type]));
-	set(object, "verdict", json_string(verdict_names[found->verdict]));
-	set(object, "run", json_integer(found->run));
-	set(object, "text", text_or_null(found->text));
-	set(object, "ago_ms", found->seen ? count_json(left_ms(now, found->at)) : json_null());
-	return object;
+	if (override->state == STATE_UP && !override->weighted) {
+		member_null(to, "override");
+		return;
+	}
+	member_begin(to, "override", '{');
+	member_text(to, "state", override->state == STATE_UP ? NULL : state_names[override->state]);
+	member_number_or_null(to, "weight", override->weighted, override->weight);
+	member_number(to, "uid", override->uid);
+	member_text(to, "user", user_name(override->uid, user));
+	member_text(to, "when", report_time_format(override->when, when));
+	member_number_or_null(to, "left_ms", override->until, left_ms(override->until, now));
+	member_text(to, "reason", override->reason);
+	member_end(to, '}');
 }
 
 /* Where the probe goes, and why not through the VIP; null where that is not known. */
-static void set_aim(json_t *object, const struct prober *prober, const struct health_backend *backend, size_t probe)
+static void add_aim(struct buffer *to, const struct prober *prober, const struct health_backend *backend, size_t probe)
 {
-	json_t *aim = prober ? prober_probe_json(prober, backend, probe) : NULL;
+	struct prober_aim aim;
+	bool known = prober && prober_aim(prober, backend, probe, &aim);
 
-	set(object, "to", json_null());
-	set(object, "via", json_null());
-	set(object, "why", json_null());
-	json_object_update(object, aim);
-	json_decref(aim);
+	member_text(to, "to", known ? aim.to : NULL);
+	member_text(to, "via", known ? aim.via : NULL);
+	member_text(to, "why", known ? aim.why : NULL);
+}
+
+static void add_probe(struct buffer *to, const struct prober *prober, const struct health_backend *backend,
+		      size_t probe, __u64 now)
+{
+	const struct health_probe *found = &backend->probes[probe];
+
+	member_begin(to, NULL, '{');
+	member_text(to, "type", probe_type_names[backend->pool->probes[probe].type]);
+	member_text(to, "verdict", verdict_names[found->verdict]);
+	member_number(to, "run", found->run);
+	member_text(to, "text", found->text);
+	member_number_or_null(to, "ago_ms", found->seen, left_ms(now, found->at));
+	add_aim(to, prober, backend, probe);
+	member_end(to, '}');
 }
 
 /* How much a probe's text tells of why the backend is as it is. */
@@ -104,29 +109,36 @@ static const char *telling_text(const struct health_backend *backend)
 	return best ? best->text : NULL;
 }
 
-void report_set_health(json_t *object, const struct prober *prober, const struct health_backend *backend, __u64 weights,
-		       __u64 now, struct report_user *user)
+/* Why this host cannot probe it now; NULL if it can. */
+static const char *trouble_text(const struct health_backend *backend)
+{
+	for (size_t i = 0; i < backend->pool->probe_count; i++)
+		if (backend->probes[i].trouble)
+			return backend->probes[i].text;
+	return NULL;
+}
+
+void report_add_health(struct buffer *to, const struct prober *prober, const struct health_backend *backend,
+		       __u64 weights, __u64 now, struct report_user *user)
 {
 	__u32 weight = health_weight(backend);
-	json_t *probes = json_array();
+	char since[REPORT_TIME];
 
-	for (size_t i = 0; i < backend->pool->probe_count; i++) {
-		json_t *probe = probe_json(&backend->pool->probes[i], &backend->probes[i], now);
-
-		set_aim(probe, prober, backend, i);
-		append(probes, probe);
-	}
-	set(object, "state", json_string(state_names[backend->state]));
-	set(object, "state_since", report_time(backend->since_wall));
-	set(object, "kept", json_boolean(backend->kept));
-	set(object, "weight", json_integer(backend->configured));
-	set(object, "weight_now", json_integer(weight));
-	set(object, "share", json_real(weights ? (double)weight / (double)weights : 0));
-	set(object, "probe", text_or_null(telling_text(backend)));
-	set(object, "probes", probes);
-	set(object, "falls", json_integer(backend->falls));
-	set(object, "held_ms", count_json(left_ms(backend->held_until, now)));
-	set(object, "override", override_json(&backend->override, now, user));
+	member_text(to, "state", state_names[backend->state]);
+	member_text(to, "state_since", report_time_format(backend->since_wall, since));
+	member_bool(to, "kept", backend->kept);
+	member_number(to, "weight", backend->configured);
+	member_number(to, "weight_now", weight);
+	member_real(to, "share", weights ? (double)weight / (double)weights : 0);
+	member_text(to, "probe", telling_text(backend));
+	member_text(to, "trouble", trouble_text(backend));
+	member_begin(to, "probes", '[');
+	for (size_t i = 0; i < backend->pool->probe_count; i++)
+		add_probe(to, prober, backend, i, now);
+	member_end(to, ']');
+	member_number(to, "falls", backend->falls);
+	member_number(to, "held_ms", (__s64)left_ms(backend->held_until, now));
+	add_override(to, &backend->override, now, user);
 }
 
 __u64 report_weights(const struct health_pool *pool)
@@ -138,23 +150,49 @@ __u64 report_weights(const struct health_pool *pool)
 	return sum;
 }
 
+static enum pool_state pool_state(const struct state *state, size_t pool)
+{
+	const struct health_pool *health = health_pool(state->health, pool);
+
+	if (health_effective_pool(state->health, pool) != pool)
+		return POOL_FALLBACK;
+	if (!health_usable(health))
+		return health->condition == CONDITION_SETTLING && health->roles[ROLE_WAITING] ? POOL_SETTLING
+											      : POOL_EMPTY;
+	return health->degraded ? POOL_DEGRADED : POOL_OK;
+}
+
 void report_set_pool_health(json_t *object, const struct state *state, size_t pool)
 {
 	const struct health_pool *health = health_pool(state->health, pool);
 	const struct config *config = state->config;
 	size_t fallback = config->pools[pool].fallback;
+	enum pool_state how = pool_state(state, pool);
 
+	set(object, "state", json_string(pool_state_names[how]));
+	set(object, "usable", json_boolean(health_usable(health)));
 	set(object, "up", count_json(health->up));
 	set(object, "kept", count_json(health->kept));
+	set(object, "troubled", count_json(health->troubled));
 	set(object, "min_healthy", count_json(health_min_healthy(health)));
 	set(object, "degraded", json_boolean(health->degraded));
 	set(object, "fallback", fallback == CONFIG_NONE ? json_null() : json_string(config->pools[fallback].name));
+	set(object, "fallback_in_use", json_boolean(how == POOL_FALLBACK));
 	set(object, "effective", json_string(config->pools[health_effective_pool(state->health, pool)].name));
+}
+
+size_t report_troubled(const struct state *state)
+{
+	size_t troubled = 0;
+
+	for (size_t i = 0; i < state->config->pool_count; i++)
+		troubled += health_pool(state->health, i)->troubled;
+	return troubled;
 }
 
 void report_set_health_totals(json_t *status, const struct state *state)
 {
-	__u64 states[STATE_DOWN + 1] = {0}, kept = 0, degraded = 0;
+	__u64 states[STATE_DOWN + 1] = {0}, pools[POOL_STATES] = {0}, kept = 0, degraded = 0;
 	json_t *object = json_object();
 
 	for (size_t i = 0; i < state->config->pool_count; i++) {
@@ -164,10 +202,13 @@ void report_set_health_totals(json_t *status, const struct state *state)
 			states[pool->backends[j]->state]++;
 		kept += pool->kept;
 		degraded += pool->degraded;
+		pools[pool_state(state, i)]++;
 	}
 	for (size_t i = 0; i <= STATE_DOWN; i++)
 		set(object, state_names[i], count_json(states[i]));
 	set(status, "backend_states", object);
 	set(status, "backends_kept", count_json(kept));
 	set(status, "pools_degraded", count_json(degraded));
+	set(status, "pools_empty", count_json(pools[POOL_EMPTY]));
+	set(status, "pools_fallback", count_json(pools[POOL_FALLBACK]));
 }

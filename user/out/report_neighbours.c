@@ -87,14 +87,15 @@ json_t *report_neighbours(const struct report *report)
 
 	HASH_ITER(hh, gateways, gateway, next) {
 		const struct neighbour *neighbour;
+		char mac[REPORT_MAC], address[ADDRESS_TEXT];
 		json_t *object = json_object();
 		bool known;
 
 		HASH_FIND(hh, report->state->network.neighbours, &gateway->key, sizeof(gateway->key), neighbour);
 		known = neighbour && neighbour->known;
-		set(object, "address", report_address(&gateway->key.address));
+		set(object, "address", json_string(address_format(&gateway->key.address, address)));
 		set(object, "interface", text_or_null(gateway->interface));
-		set(object, "mac", known ? report_mac(neighbour->mac) : json_null());
+		set(object, "mac", known ? json_string(report_mac_format(neighbour->mac, mac)) : json_null());
 		set(object, "known", json_boolean(known));
 		set(object, "state", json_string(nud_name(neighbour ? neighbour->nud : 0)));
 		set(object, "backends", json_integer((json_int_t)gateway->backends));

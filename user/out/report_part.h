@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "lib/account.h"
+#include "lib/buffer.h"
 #include "out/report.h"
 
 /*
@@ -39,9 +41,12 @@ static inline __u64 left_ms(__u64 until, __u64 now)
 	return until > now ? until - now : 0;
 }
 
-json_t *report_address(const struct address *address); /* null for family 0 */
-json_t *report_mac(const __u8 mac[6]);
-json_t *report_time(time_t when); /* ISO 8601, UTC */
+#define REPORT_MAC  sizeof("02:00:00:00:00:01")
+#define REPORT_TIME sizeof("2026-01-01T00:00:00Z")
+
+/* Both return `text`. A time is in ISO 8601, UTC, and empty where that has no room for its year. */
+char *report_mac_format(const __u8 mac[6], char text[static REPORT_MAC]);
+char *report_time_format(time_t when, char text[static REPORT_TIME]);
 
 /* The first `count` counters, to be freed; NULL if they cannot be read, which is shown as null and not as 0. */
 struct counters *report_counters(const struct report *report, enum counted what, __u32 count);
@@ -53,22 +58,43 @@ void report_add_counters(struct counters *sum, const struct counters *one);
 /* report_backends.c: how many backends of the pool packets can be sent to. */
 size_t report_resolved(const struct report *report, const struct config_pool *pool);
 
+/* What is known of a backend. JSON and metrics are both made from it, so that they agree. */
+struct backend_view {
+	const struct config_pool *pool;
+	const struct config_backend *config;
+	const struct health_backend *health;
+	__u64 weights; /* of all the pool's backends now, together */
+	__u16 index;
+	bool resolved;			 /* packets can be sent to it */
+	struct next_hop hop;		 /* hop.why: why they cannot */
+	__u32 slots;			 /* of the wanted tables */
+	const struct counters *counters; /* NULL if they cannot be read */
+};
+
+typedef void (*backend_view_fn)(void *argument, const struct backend_view *view);
+
+/* Calls for each of the backends, in the config's order. */
+void report_each_backend(const struct report *report, backend_view_fn each, void *argument);
+
 /* report_health.c: the name of one user, read once. */
 struct report_user {
 	bool known;
 	uid_t uid;
-	char name[33]; /* empty: none of that uid */
+	char name[ACCOUNT_NAME]; /* empty: none of that uid */
 };
 
-/* What the judgement knows of a backend, with the part of `weights` (its pool's) that it has. */
-void report_set_health(json_t *object, const struct prober *prober, const struct health_backend *backend, __u64 weights,
-		       __u64 now, struct report_user *user);
+/* Adds what the judgement knows of a backend, with the part of `weights` (its pool's) that it has. */
+void report_add_health(struct buffer *to, const struct prober *prober, const struct health_backend *backend,
+		       __u64 weights, __u64 now, struct report_user *user);
 
 /* The sum of its backends' weights now. */
 __u64 report_weights(const struct health_pool *pool);
 
 /* What it knows of a pool, by its index in the configuration. */
 void report_set_pool_health(json_t *object, const struct state *state, size_t pool);
+
+/* How many backends this host cannot probe now. */
+size_t report_troubled(const struct state *state);
 
 /* Sets the numbers of backends in each state, and of pools that have too few. */
 void report_set_health_totals(json_t *status, const struct state *state);

@@ -14,7 +14,8 @@
 #include "lib/log.h"
 #include "lib/memory.h"
 
-int snapshot_folder(const char *folder)
+/* Makes the folder (and its parents) if it is missing. */
+static int make_folder(const char *folder)
 {
 	char path[PATH_MAX];
 	struct stat info;
@@ -32,9 +33,36 @@ int snapshot_folder(const char *folder)
 		err = -errno;
 	else if (!S_ISDIR(info.st_mode))
 		err = -ENOTDIR;
-	if (err)
-		log_error("state folder %s: %s", folder, strerror(-err));
 	return err;
+}
+
+int snapshot_open(const char *folder)
+{
+	int lock = make_folder(folder) ?: file_lock_folder(folder);
+
+	if (lock == -EBUSY)
+		log_error("another sluiced keeps its state in %s: stop it, or give --state another folder", folder);
+	else if (lock < 0)
+		log_error("state folder %s: %s", folder, strerror(-lock));
+	return lock;
+}
+
+int snapshot_repair_folder(const char *folder, int *lock)
+{
+	struct stat held, there;
+	int fresh, err;
+
+	if (!fstat(*lock, &held) && !stat(folder, &there) && held.st_ino == there.st_ino && held.st_dev == there.st_dev)
+		return 0;
+	err = make_folder(folder);
+	if (err)
+		return err;
+	fresh = file_lock_folder(folder);
+	if (fresh < 0)
+		return fresh;
+	close(*lock);
+	*lock = fresh;
+	return 1;
 }
 
 json_t *snapshot_read(const char *folder, const char *name, char **why)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Snapshots: what the agent must find again after a restart, as JSON files NAME.json in
- * the state folder ("snapshot", "health", "overrides").
+ * the state folder ("snapshot", "health", "overrides", "notify"). The folder is one agent's alone.
  */
 #ifndef SLUICE_SNAPSHOT_H
 #define SLUICE_SNAPSHOT_H
@@ -13,8 +13,18 @@ enum snapshot_how {
 	SNAPSHOT_SOON,	  /* none of that, for what is written often: a crash of the host may lose it */
 };
 
-/* Makes the folder (and its parents) if it is missing. Negative errno with the reason in the log. */
-int snapshot_folder(const char *folder);
+/*
+ * Makes the folder (and its parents) if it is missing and takes its lock, which ends with the process. Returns the
+ * lock's descriptor, -EBUSY if another process has it, or another negative errno; the reason is in the log.
+ */
+int snapshot_open(const char *folder);
+
+/*
+ * Makes the folder and takes its lock anew if it is gone, as the lock of a folder that is gone is worth nothing.
+ * 1: done, and the folder may be empty; 0: it is there; or a negative errno: then it is not ours, or not there.
+ * Logs nothing.
+ */
+int snapshot_repair_folder(const char *folder, int *lock);
 
 /*
  * Replaces the snapshot whole: a crash leaves the old one or the new one. Negative errno: it is the caller's to say

@@ -14,22 +14,21 @@ static __u16 port_of(const struct config_probe *probe, __u16 service)
 	return !service && probe->type == PROBE_DNS ? DNS_PORT : service;
 }
 
-/* Through the VIP, if that is possible now; else aim->why tells why not. */
 static bool take_vip(struct aim *aim, const struct prober_ask *ask, size_t pool, size_t backend,
-		     const struct prober_vip *vip)
+		     const struct prober_vip *vip, char text[HEALTH_TEXT])
 {
-	if (!vip->address.family) {
-		snprintf(aim->why, sizeof(aim->why), "%s", *vip->why ? vip->why : "no VIP leads to it");
-		return false;
-	}
-	aim->mark = ask->mark(ask->argument, pool, backend, aim->why);
-	if (!aim->mark)
-		return false;
+	char why[96] = "no VIP leads to it";
+
 	aim->via = VIA_VIP;
 	aim->address = vip->address;
 	aim->source = vip->source;
-	*aim->why = '\0';
-	return true;
+	if (vip->address.family)
+		aim->mark = ask->mark(ask->argument, pool, backend, why);
+	else if (*vip->why)
+		snprintf(why, sizeof(why), "%s", vip->why);
+	if (!aim->mark)
+		snprintf(text, HEALTH_TEXT, "no way through the VIP: %s", why);
+	return aim->mark;
 }
 
 static bool take_address(struct aim *aim, const struct prober_ask *ask, const struct address *address,
@@ -61,11 +60,9 @@ bool aim_take(struct aim *aim, const struct prober_ask *ask, size_t pool, size_t
 		snprintf(text, HEALTH_TEXT, "no port: name one in the probe");
 		return false;
 	}
-	if (probe->via != VIA_ADDRESS && take_vip(aim, ask, pool, backend, &vip))
-		return true;
-	if (probe->via == VIA_VIP) {
-		snprintf(text, HEALTH_TEXT, "no way through the VIP: %s", aim->why);
-		return false;
-	}
+	/* where a VIP leads to it, never by its address: that might answer where clients get nothing */
+	if (probe->via == VIA_VIP || (probe->via == VIA_AUTO && vip.address.family))
+		return take_vip(aim, ask, pool, backend, &vip, text);
+	snprintf(aim->why, sizeof(aim->why), "%s", probe->via == VIA_AUTO ? vip.why : "");
 	return take_address(aim, ask, address, text);
 }

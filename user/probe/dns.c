@@ -174,6 +174,7 @@ static void *start(const struct probe_job *job, enum finding *finding, char text
 	struct dns_probe *run = probe_socket_new(sizeof(*run), probe->tcp ? &type_tcp : &type_udp, job,
 						 probe->tcp ? SOCK_STREAM : SOCK_DGRAM, 0, finding, text);
 	__be16 size;
+	int error = 0;
 
 	if (!run)
 		return NULL;
@@ -184,8 +185,10 @@ static void *start(const struct probe_job *job, enum finding *finding, char text
 		return probe_socket_refuse(&run->socket, EINVAL, finding, text);
 	size = htons((__u16)run->length);
 	memcpy(run->message, &size, sizeof(size));
-	if (!probe->tcp && send(run->socket.fd, run->message + 2, run->length, MSG_NOSIGNAL) < 0)
-		return probe_socket_refuse(&run->socket, errno, finding, text);
+	if (!probe->tcp)
+		error = probe_socket_send_once(&run->socket, run->message + 2, run->length);
+	if (error)
+		return probe_socket_refuse(&run->socket, error, finding, text);
 	run->length += 2;
 	probe_socket_wait(&run->socket, probe->tcp ? EV_WRITE : EV_READ);
 	return run;

@@ -17,6 +17,9 @@
 
 #define VARIABLES 6
 
+/* Programs that a hung disk holds in the kernel keep their places though they were killed: that has to be told. */
+#define PATIENCE_MS (5 * 60 * 1000)
+
 /* What ended later than this after its timeout, or than this part of it, may not have been running meanwhile. */
 #define LATE_LEAST_MS 50
 #define LATE_PART     4
@@ -93,6 +96,7 @@ static void *start(const struct probe_job *job, enum finding *finding, char text
 							    .environment = (const char *const *)variables,
 							    .user = job->probe->user,
 							    .timeout_ms = job->probe->timeout_ms,
+							    .patience_ms = PATIENCE_MS,
 							    .done = ended,
 							    .argument = run});
 	for (size_t i = 0; i < VARIABLES; i++)

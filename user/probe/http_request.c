@@ -5,6 +5,7 @@
  * the address. Nothing outside of the configuration may change what is probed: no
  * proxy, netrc, cookie, redirect, connection or session of an earlier probe.
  */
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,8 +134,21 @@ static void set_system_cas(CURL *easy)
 #endif
 }
 
+/*
+ * CURLOPT_SSL_CTX_FUNCTION. The server would answer a close_notify after the socket is gone: this host would reset
+ * that, with a packet that lacks the probe's mark and goes where clients' packets go.
+ */
+static CURLcode close_quietly(CURL *easy, void *context, void *argument)
+{
+	(void)easy;
+	(void)argument;
+	SSL_CTX_set_quiet_shutdown(context, 1);
+	return CURLE_OK;
+}
+
 static void set_tls(CURL *easy, const struct config_probe *probe)
 {
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, close_quietly);
 	curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	if (!probe->ca && !probe->insecure) {
 		set_system_cas(easy);

@@ -8,11 +8,11 @@
 #include <errno.h>
 #include <event2/util.h>
 #include <linux/errqueue.h>
+#include <linux/filter.h>
 #include <linux/icmp.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -57,6 +57,27 @@ static int filter(int fd, bool v6)
 	ICMP6_FILTER_SETBLOCKALL(&v6_filter);
 	ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &v6_filter);
 	return setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &v6_filter, sizeof(v6_filter)) ? errno : 0;
+}
+
+/*
+ * And of these its own alone: at the VIP of a thousand backends, each of the silent ones' sockets would be woken for
+ * every reply of the others, and could overflow with them. The cookie is compared later.
+ */
+static int filter_own(int fd, bool v6, const struct echo *request)
+{
+	const __u32 id_and_sequence = (__u32)ntohs(request->id) << 16 | ntohs(request->sequence);
+	struct sock_filter code[] = {
+		/* an IPv4 packet is seen with its header, whose length goes to X; an ICMPv6 one without */
+		v6 ? (struct sock_filter)BPF_STMT(BPF_LDX | BPF_IMM, 0)
+		   : (struct sock_filter)BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_IND, offsetof(struct echo, id)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, id_and_sequence, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, ~0U),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog program = {.len = sizeof(code) / sizeof(*code), .filter = code};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) ? errno : 0;
 }
 
 /* What a packet has beyond its IP header, if it is an echo reply; IPv6 raw sockets give none. */
@@ -147,9 +168,9 @@ static void *start(const struct probe_job *job, enum finding *finding, char text
 	run->request.code = 0;
 	run->request.checksum = 0;
 	run->request.checksum = v6 ? 0 : checksum(&run->request);
-	error = filter(run->socket.fd, v6);
-	if (!error && send(run->socket.fd, &run->request, sizeof(run->request), MSG_NOSIGNAL) < 0)
-		error = errno;
+	error = filter(run->socket.fd, v6) ?: filter_own(run->socket.fd, v6, &run->request);
+	if (!error)
+		error = probe_socket_send_once(&run->socket, &run->request, sizeof(run->request));
 	if (error)
 		return probe_socket_refuse(&run->socket, error, finding, text);
 	probe_socket_wait(&run->socket, EV_READ);

@@ -228,31 +228,44 @@ void prober_hurry(struct prober *prober, const struct health_backend *backend)
 			schedule_hurry(target->schedules[i]);
 }
 
-json_t *prober_probe_json(const struct prober *prober, const struct health_backend *backend, size_t probe)
+bool prober_aim(const struct prober *prober, const struct health_backend *backend, size_t probe, struct prober_aim *aim)
 {
 	struct target *target = target_of(prober, backend);
 	const struct schedule *schedule = target && probe < CONFIG_MAX_PROBES ? target->schedules[probe] : NULL;
 	struct probe_job job;
-	char text[PROBE_TARGET];
 
 	if (!schedule || !schedule->aim.address.family)
-		return NULL;
+		return false;
 	job = schedule->job;
 	job.address = schedule->aim.address;
 	job.port = schedule->aim.port;
-	return json_pack("{s:s, s:s, s:s*}", "to", probe_target(&job, text), "via", via_names[schedule->aim.via], "why",
-			 *schedule->aim.why ? schedule->aim.why : NULL);
+	probe_target(&job, aim->to);
+	aim->via = via_names[schedule->aim.via];
+	aim->why = schedule->aim.why;
+	return true;
+}
+
+/* Probes that might go through a VIP, and went to the backend's own address last. */
+static size_t count_aside(const struct prober *prober)
+{
+	size_t aside = 0;
+
+	for (struct prober_pool *pool = prober->pools; pool; pool = pool->hh.next)
+		for (struct target *target = pool->targets; target; target = target->hh.next)
+			for (size_t i = 0; i < pool->spec_count; i++)
+				aside += target->schedules[i] && *target->schedules[i]->aim.why;
+	return aside;
 }
 
 json_t *prober_json(const struct prober *prober)
 {
 	const struct schedule_world *world = &prober->world;
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "configured", (json_int_t)world->configured,
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "configured", (json_int_t)world->configured,
 			 "under_way", (json_int_t)world->pace.under_way, "waiting", (json_int_t)world->pace.waiting,
 			 "limit", (json_int_t)world->pace.limit, "begun", (json_int_t)world->begun, "late",
 			 (json_int_t)world->late, "worst_late_ms", (json_int_t)world->worst_late_ms, "held_up_ms",
-			 (json_int_t)(world->shared.held / 1000));
+			 (json_int_t)(world->shared.held / 1000), "aside", (json_int_t)count_aside(prober));
 }
 
 struct prober *prober_new(struct event_base *base, struct health *health, const struct prober_ask *ask)

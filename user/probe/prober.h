@@ -12,6 +12,7 @@
 
 #include "model/health.h"
 #include "model/network.h"
+#include "probe/probe.h"
 
 /* How a backend is probed through the VIP, as the agent works it out from services and network. */
 struct prober_vip {
@@ -36,14 +37,14 @@ struct prober_ask {
 	/* False with the reason in `why` while this host has no way to the address: no route, link down. */
 	bool (*reachable)(void *argument, const struct address *address, char why[96]);
 
-	/* The health changed such that the tables have to be planned anew. */
-	void (*changed)(void *argument);
+	/* A finding went to the judgement; `tables`: they have to be planned anew. */
+	void (*reported)(void *argument, bool tables);
 
 	/*
 	 * Asked before a failure through the VIP counts: false with the reason in `why` if this host would not
 	 * have taken a reply, so that the failure says nothing of the backend. NULL: it always would.
 	 */
-	bool (*heard)(void *argument, size_t pool, const struct config_probe *probe, char why[96]);
+	bool (*heard)(void *argument, size_t pool, size_t backend, const struct config_probe *probe, char why[96]);
 };
 
 struct prober;
@@ -65,16 +66,22 @@ void prober_pause(struct prober *prober);
 /* Starts the probes of one backend at once, for an operator or a changed network. */
 void prober_hurry(struct prober *prober, const struct health_backend *backend);
 
-/*
- * Where the probe of this index went last: "to" ("192.0.2.10:443 via 10.0.0.11"), "via" ("vip" or "address"), and
- * where it could not go through the VIP, "why". A new reference; NULL before the first start.
- */
-json_t *prober_probe_json(const struct prober *prober, const struct health_backend *backend, size_t probe);
+/* Where a probe went last. */
+struct prober_aim {
+	char to[PROBE_TARGET]; /* "192.0.2.10:443 via 10.0.0.11" */
+	const char *via;       /* "vip" or "address" */
+	const char *why;       /* why not through the VIP; empty where it did, or is not to. Until the next start */
+};
+
+/* False before the first start of the probe of this index. */
+bool prober_aim(const struct prober *prober, const struct health_backend *backend, size_t probe,
+		struct prober_aim *aim);
 
 /*
  * Figures for status, a new reference: "configured" probes, "under_way", "waiting" (due, but as many as "limit" are
  * under way), "begun" in all, "late" (begun later than planned by more than a tenth of the interval), "worst_late_ms",
- * "held_up_ms" (in all that the loop was kept from turning while probes were under way).
+ * "held_up_ms" (in all that the loop was kept from turning while probes were under way), "aside" (that might go
+ * through a VIP, but went to the backend's own address last).
  */
 json_t *prober_json(const struct prober *prober);
 

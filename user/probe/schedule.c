@@ -53,8 +53,9 @@ static void report(struct schedule *schedule, enum finding finding, const char *
 	struct schedule_world *world = schedule->world;
 	struct health_backend *backend = schedule->target->health;
 
-	if (backend && health_report(world->health, backend, schedule->index, finding, text, clock_ms()))
-		world->ask.changed(world->ask.argument);
+	if (backend)
+		world->ask.reported(world->ask.argument,
+				    health_report(world->health, backend, schedule->index, finding, text, clock_ms()));
 	plan_next(schedule);
 }
 
@@ -69,7 +70,7 @@ static bool was_deaf(const struct schedule *schedule, char why[96])
 	if (schedule->aim.via == VIA_ADDRESS)
 		return !ask->reachable(ask->argument, &schedule->aim.address, why);
 	return !ask->mark(ask->argument, target->pool, target->backend, why) ||
-	       (ask->heard && !ask->heard(ask->argument, target->pool, schedule->probe, why));
+	       (ask->heard && !ask->heard(ask->argument, target->pool, target->backend, schedule->probe, why));
 }
 
 static void done(void *argument, enum finding finding, const char *text)

@@ -81,27 +81,10 @@ char *probe_bytes_format(const void *data, size_t length, char text[static PROBE
 	return text;
 }
 
-static socklen_t sockaddr_fill(struct sockaddr_storage *name, const struct address *address, __u16 port)
-{
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)name;
-	struct sockaddr_in *v4 = (struct sockaddr_in *)name;
-
-	memset(name, 0, sizeof(*name));
-	name->ss_family = (sa_family_t)address->family;
-	if (address->family == AF_INET6) {
-		v6->sin6_port = htons(port);
-		memcpy(&v6->sin6_addr, address->word, sizeof(v6->sin6_addr));
-		return sizeof(*v6);
-	}
-	v4->sin_port = htons(port);
-	memcpy(&v4->sin_addr, address->word, sizeof(v4->sin_addr));
-	return sizeof(*v4);
-}
-
 static int bind_source(int fd, const struct probe_job *job, int kind)
 {
 	struct sockaddr_storage name;
-	socklen_t length = sockaddr_fill(&name, &job->source, 0);
+	socklen_t length = address_to_socket(&job->source, 0, &name);
 	int one = 1;
 
 	/* else a port would be taken for all peers at once, and 28,000 of them would be all */
@@ -125,7 +108,7 @@ static int open_socket(struct probe_socket *socket_, int kind, int protocol)
 {
 	const struct probe_job *job = socket_->job;
 	struct sockaddr_storage peer;
-	socklen_t length = sockaddr_fill(&peer, &job->address, kind == SOCK_RAW ? 0 : job->port);
+	socklen_t length = address_to_socket(&job->address, kind == SOCK_RAW ? 0 : job->port, &peer);
 	int fd = socket((int)job->address.family, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), error = 0;
 
 	if (fd < 0)
@@ -228,6 +211,19 @@ void probe_socket_wait(struct probe_socket *socket, short events)
 	event_add(&socket->io, NULL);
 }
 
+/*
+ * Where nobody listens on one of this host's own ports, a connection's own port may by chance be that one: then
+ * its SYN is taken for a peer's, and it is connected to itself.
+ */
+static bool is_own_peer(int fd)
+{
+	struct sockaddr_storage own = {0}, peer = {0};
+	socklen_t own_length = sizeof(own), peer_length = sizeof(peer);
+
+	return !getsockname(fd, (struct sockaddr *)&own, &own_length) &&
+	       !getpeername(fd, (struct sockaddr *)&peer, &peer_length) && !memcmp(&own, &peer, sizeof(own));
+}
+
 int probe_socket_connected(struct probe_socket *socket)
 {
 	int error;
@@ -236,7 +232,16 @@ int probe_socket_connected(struct probe_socket *socket)
 	if (getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &length))
 		return errno;
 	socket->established = !error;
-	return error;
+	return !error && is_own_peer(socket->fd) ? ECONNREFUSED : error;
+}
+
+int probe_socket_send_once(struct probe_socket *socket, const void *data, size_t length)
+{
+	if (send(socket->fd, data, length, MSG_NOSIGNAL) >= 0)
+		return 0;
+	/* so the kernel calls what a TC program drops: ours does that while there is no header for the backend */
+	socket->lost = errno == ENOBUFS && socket->job->mark;
+	return socket->lost ? 0 : errno;
 }
 
 int probe_socket_send(struct probe_socket *socket, const void *data, size_t length, size_t *sent)

@@ -34,6 +34,7 @@ struct probe_socket {
 	int fd;
 	short wanted;	  /* EV_READ or EV_WRITE */
 	bool established; /* a TCP connection: it is reset in the end, or ten thousand a second would be in TIME_WAIT */
+	bool lost;	  /* the datagram never left: its next hop is silent */
 	void *buffer;	  /* freed with it, or NULL */
 	struct event io, timer;
 };
@@ -51,11 +52,17 @@ void *probe_socket_refuse(struct probe_socket *socket, int error, enum finding *
 /* Waits for EV_READ or EV_WRITE until told otherwise. */
 void probe_socket_wait(struct probe_socket *socket, short events);
 
-/* After TCP's first EV_WRITE: 0 if it is connected now, or a positive errno. */
+/* After TCP's first EV_WRITE: 0 if it is connected now, and not to itself; or a positive errno. */
 int probe_socket_connected(struct probe_socket *socket);
 
 /* Sends what is left after *sent bytes, and adds to it. 0: as much as could be now; or a positive errno. */
 int probe_socket_send(struct probe_socket *socket, const void *data, size_t length, size_t *sent);
+
+/*
+ * Sends the one datagram of a probe. 0, also if it was lost on its way to the backend; or a positive errno, for
+ * probe_socket_refuse().
+ */
+int probe_socket_send_once(struct probe_socket *socket, const void *data, size_t length);
 
 /*
  * Each ends the probe, frees the run and tells: "ACTION TARGET: TEXT after 0.3 ms"; what an asynchronous

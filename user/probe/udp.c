@@ -31,8 +31,8 @@ static bool ready(struct probe_socket *socket)
 
 static void silent(struct probe_socket *socket)
 {
-	if (socket->job->probe->expect.length)
-		probe_socket_timeout(socket, "no reply");
+	if (socket->job->probe->expect.length || socket->lost)
+		probe_socket_timeout(socket, socket->lost ? "its next hop did not answer" : "no reply");
 	else
 		probe_socket_end(socket, FINDING_PASSED, "no answer, no refusal");
 }
@@ -43,12 +43,14 @@ static void *start(const struct probe_job *job, enum finding *finding, char text
 {
 	const struct config_bytes *datagram = &job->probe->send;
 	struct probe_socket *socket = probe_socket_new(sizeof(*socket), &type, job, SOCK_DGRAM, 0, finding, text);
+	int error;
 
 	if (!socket)
 		return NULL;
 	/* an empty one is one, too */
-	if (send(socket->fd, datagram->data ? datagram->data : "", datagram->length, MSG_NOSIGNAL) < 0)
-		return probe_socket_refuse(socket, errno, finding, text);
+	error = probe_socket_send_once(socket, datagram->data ? datagram->data : "", datagram->length);
+	if (error)
+		return probe_socket_refuse(socket, error, finding, text);
 	probe_socket_wait(socket, EV_READ);
 	return socket;
 }

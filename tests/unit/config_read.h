@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Configurations out of bytes instead of files. */
-#ifndef SLUICE_CONFIG_BYTES_H
-#define SLUICE_CONFIG_BYTES_H
+/* Reading configurations: right files, bytes without a file, and one pool. Run from the repository's root. */
+#ifndef SLUICE_TEST_CONFIG_READ_H
+#define SLUICE_TEST_CONFIG_READ_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,12 +9,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "in/config_file.h"
 
 #define EXAMPLE "examples/sluice.yaml"
+#define RIGHT	"tests/unit/config_right"
 
 /* What every configuration needs. */
 #define HEAD "interfaces: [{name: eth0}]\nhash_key: \"0f1e2d3c4b5a69788796a5b4c3d2e1f0\"\n"
@@ -46,6 +48,30 @@ static inline char *read_bytes(const void *bytes, size_t size, struct config **c
 	assert_int_equal(rc == 0, *config != NULL);
 	close(file.fd);
 	return errors;
+}
+
+/* The configuration of one pool with these keys. */
+static inline struct config *read_pool(const char *keys)
+{
+	struct config *config;
+	char text[2048], *errors;
+
+	snprintf(text, sizeof(text), "%spools: {web: {%s}}\n", HEAD, keys);
+	errors = read_bytes(text, strlen(text), &config);
+	if (errors)
+		fail_msg("refused:\n%s", errors);
+	return config;
+}
+
+static inline struct config *read_right(const char *path)
+{
+	struct config *config;
+	char *errors;
+
+	if (config_file_read(path, &config, &errors))
+		fail_msg("%s is refused:\n%s", path, errors);
+	assert_null(errors);
+	return config;
 }
 
 #endif
