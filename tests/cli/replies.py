@@ -91,6 +91,7 @@ STATUS = {
     "version": "0.1.0", "pid": 4242, "uptime_s": 11045,
     "config": {"file": "/c.yaml", "loaded_at": "2026-01-01T00:00:00Z", "source": "file", "applied": None,
                "confirm_left_ms": None},
+    "state_saved": True,
     "interfaces": [
         {"name": "eth0", "ifindex": 2, "attach": "exclusive", "attached": True, "reattached": 0, "mode": "native",
          "why": ""},

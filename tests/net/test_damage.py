@@ -2,6 +2,7 @@
 """A full disk, cut files, removed pins, foreign programs, lost interfaces: traffic and verdicts go on."""
 import contextlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -78,6 +79,12 @@ def saved(agent, name):
     return {}
 
 
+def tells_saved(agent):
+    """What status and metrics tell of it."""
+    metrics = agent.request("GET", "/metrics")[1]
+    return agent.status()["state_saved"], int(re.search(r"^sluice_state_saved (\d)$", metrics, re.M)[1])
+
+
 def is_drained(agent, name):
     return any(one["backend"] == name and one["state"] == "drain"
                for one in saved(agent, "overrides.json").get("overrides", ()))
@@ -91,6 +98,7 @@ def test_disk_full(served, small_disk):
         agent.log_file.write_text("")
         agent.start(config())
         assert "No space left" in agent.wait_event("state_unsaved")["text"]
+        assert tells_saved(agent) == (False, 0)
         wait_all_up(served)
         with streaming(served), misbehaving(served, "far1"):
             agent.wait_state("vip", "far1", "down")
@@ -114,6 +122,7 @@ def test_disk_full(served, small_disk):
     wait_for(lambda: saved(agent, "health.json").get("pools"), "the states are kept", 40)
     wait_for(lambda: (agent.state / "events.jsonl").exists(), "the events are kept", 40)
     agent.wait_event("state_saved", seconds=40)
+    assert tells_saved(agent) == (True, 1)
     assert len(agent.events("state_unsaved")) == 1
 
 

@@ -142,6 +142,17 @@ def test_probes_are_nobodys_packets(lab):
     assert packets() == before
 
 
+def test_service_of_any_port(served, certificates):
+    """It has the port that the probe names: a backend that answers by its address alone is found out."""
+    probe = {**kinds(certificates)["http"], **PACE}
+    served.agent.reload({
+        "interfaces": INTERFACES, "hash_key": KEY,
+        "pools": {"any": {"table_size": 251, "hold_down": "off", "probe": probe, "backends": backends(SERVERS)}},
+        "services": {"any": {"address": vip(0, 4), "ports": "any/tcp", "pool": "any"}}})
+    wait_all_up(served)
+    assert {probe["via"] for item in served.agent.show("backends") for probe in item["probes"]} == {"vip"}
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_misbehaving_server(lab, mode):
     """It leaves the tables of the probes that are concerned, with an event that tells why; and it comes back."""

@@ -202,7 +202,7 @@ static void configure(struct course *course, bool running)
 	for (size_t i = 0; i < course->lab->pools; i++) {
 		const struct health_pool *pool = health_pool(course->lab->health, i);
 
-		if (former.serving[i] && !health_usable(pool))
+		if (former.serving[i] && !health_usable(pool) && health_effective_pool(course->lab->health, i) == i)
 			assert_true(!pool->roles[ROLE_WAITING] || pool->judgement.start != START_PROBE);
 	}
 }

@@ -174,12 +174,33 @@ static void test_renamed_over_restart(void **unused)
 	lab_expect(lab, "b:up:100 c:down:0 d:down:0 x:maint:0 y:down:0");
 	assert_int_equal(lab_find(lab, "d")->override.weight, 5); /* its address is nobody's now: it goes by the name */
 	assert_false(lab_find(lab, "b")->override.weighted);
-	lab_told(lab, "");
+	lab_told(lab, "maint:x");
 	lab_play(lab, "y+");
 	lab_expect(lab, "b:up:100 c:down:0 d:down:0 x:maint:0 y:down:0");
 	lab_free_docs(saved, overrides);
 	lab_free(old);
 	lab_free(lab);
+}
+
+/* An empty pool drops all: so new backends get packets before their first verdict, unless a fallback is there. */
+static void test_new_backends_beside_a_fallback(void **unused)
+{
+	struct lab *lab = lab_new("spare: s; web fallback=spare: a"), *restarted = lab_new(NULL);
+	json_t *overrides, *saved;
+
+	(void)unused;
+	lab_play(lab, "s+ a+");
+	saved = saved_of(lab, &overrides);
+	lab_configure(lab, "spare: s; web fallback=spare: z", false);
+	lab_expect(lab, "s:up:100 z:down:0");
+	lab_restart(restarted, "spare: s; web fallback=spare: z", true, saved, overrides);
+	lab_expect(restarted, "s:up:100 z:down:0");
+	lab_play(lab, "s- z+");
+	lab_configure(lab, "spare: s; web fallback=spare: y", false);
+	lab_expect(lab, "s:down:0 y:up:100");
+	lab_free_docs(saved, overrides);
+	lab_free(lab);
+	lab_free(restarted);
 }
 
 /* Goes from one configuration to another, plays there, and goes back. */
@@ -216,7 +237,7 @@ static void test_return_tells_the_difference(void **unused)
 		{"web min=2: a b c", "a+ b+ c+ c-", "web min=2: c x y", "x+ y+", "a:up:100 b:up:100 c:down:0", ""},
 		{"web min=2: a b c", "a+ b+ c-", "web min=2: a c x y", "x+ y+ a-", "a:kept:100 b:up:100 c:down:0",
 		 "kept:a degraded:web"},
-		{"web: a b", "a+ b+ maint:a", "web: b c", "c+ maint:c", "a:maint:0 b:up:100", "ready:c"},
+		{"web: a b", "a+ b+ maint:a", "web: b c", "c+ maint:c", "a:maint:0 b:up:100", "ready:c maint:a"},
 		{"web: a b", "a+ b+ maint:a", "web: x@97 y@98", "y-", "a:maint:0 b:down:0", "maint:a"},
 		/* a pool that was gone: its states were told before that */
 		{"dns: z; web: a b", "a+ z-", "web: a b", "b-", "z:down:0 a:up:100 b:down:0", ""},
@@ -287,6 +308,7 @@ int main(void)
 		cmocka_unit_test(test_all_backends_are_new),
 		cmocka_unit_test(test_new_pool_of_a_service),
 		cmocka_unit_test(test_renamed_over_restart),
+		cmocka_unit_test(test_new_backends_beside_a_fallback),
 		cmocka_unit_test(test_restart_with_a_name_taken_over),
 		cmocka_unit_test(test_return_tells_the_difference),
 		cmocka_unit_test(test_changes),

@@ -11,6 +11,7 @@ static void reports_tell_state_and_counters(void **state)
 		   "{\"file\":\"/etc/\\\"odd\\\".yaml\",\"loaded_at\":\"2026-01-01T00:00:00Z\",\"source\":\"file\","
 		   "\"applied\":null,\"confirm_left_ms\":null}");
 	expect_key(status, "uptime_s", "5");
+	expect_key(status, "state_saved", "true");
 	expect_key(status, "packets", "100");
 	expect_key(status, "backends", "3");
 	expect_key(status, "backends_unresolved", "2");
@@ -39,6 +40,7 @@ static void status_tells_where_the_configuration_is_from(void **state)
 	json_t *status;
 
 	fixture->state.applied = "by uid 0 (root)";
+	fixture->report.unsaved = &(const bool){true};
 	fixture->state.confirm_by = now_ms + 60000;
 	fixture->state.change = (struct change_times){.verdict = 1000, .planned = 1400, .written = 2300};
 	fixture->report.prober = (struct prober *)fixture; /* never looked into */
@@ -46,6 +48,7 @@ static void status_tells_where_the_configuration_is_from(void **state)
 	expect_key(status, "config",
 		   "{\"file\":\"/etc/\\\"odd\\\".yaml\",\"loaded_at\":\"2026-01-01T00:00:00Z\",\"source\":\"socket\","
 		   "\"applied\":\"by uid 0 (root)\",\"confirm_left_ms\":60000}");
+	expect_key(status, "state_saved", "false");
 	expect_key(status, "last_change", "{\"verdict_us\":1000,\"planned_us\":400,\"written_us\":1300}");
 	expect_key(status, "probing", "{\"configured\":2,\"begun\":77,\"aside\":1,\"troubled\":0}");
 	json_decref(status);

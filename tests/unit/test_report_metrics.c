@@ -71,7 +71,9 @@ static void metrics_tell_what_is_wrong(void **state)
 		for (int j = 0; j < 2; j++)
 			found(fixture, "web1", 0, FINDING_PASSED, "connect 10.0.0.11:80: 0.1 ms");
 	}
+	fixture->report.unsaved = &(const bool){true};
 	text = report_metrics(&fixture->report);
+	assert_non_null(strstr(text, "\nsluice_state_saved 0\n"));
 	assert_non_null(strstr(text, "\nsluice_pool_degraded{pool=\"web\"} 0\n"));
 	assert_non_null(strstr(text, "\nsluice_pool_usable{pool=\"web\"} 0\n"));
 	assert_non_null(strstr(text, "\nsluice_pool_usable{pool=\"spare\"} 1\n"));

@@ -170,7 +170,8 @@ static int start(struct agent *agent)
 					.plan = agent->plan,
 					.dataplane = agent->dataplane,
 					.prober = agent->prober,
-					.events = agent->events};
+					.events = agent->events,
+					.unsaved = &agent->unsaved};
 	/* before anything is changed: another agent may have the socket. Nobody is answered until the loop runs */
 	err = control_open(&agent->control, agent->base, agent->options.socket, agent->options.group, agent_endpoints,
 			   agent);

@@ -23,8 +23,8 @@
 #include "out/snapshot.h"
 
 #define SNAPSHOT_VERSION 1
-#define SAVE_PAUSE_MS	 500   /* between two of the health, which takes some 8 ms for 10,000 backends */
-#define SAVE_AGAIN_MS	 10000 /* after it failed */
+#define SAVE_PAUSE_MS	 500  /* between two of the health, which takes some 8 ms for 10,000 backends */
+#define SAVE_AGAIN_MS	 2000 /* after it failed */
 
 #define BOOT_TEXT sizeof("01234567-89ab-cdef-0123-456789abcdef")
 

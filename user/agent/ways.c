@@ -24,7 +24,7 @@
 #define REFUSED		 "this host drops replies from the VIP (rp_filter, accept_local), or an ip rule takes its probes"
 #define NO_SOURCE	 "this host has no address to ask the VIP from"
 #define REPLY_ASK_MS	 100 /* an answer about replies is good for so long */
-#define REPLY_INTERFACES 8   /* by which a pool's backends are reached, that are asked about: the first ones */
+#define REPLY_INTERFACES 64  /* by which a pool's backends are reached, that are asked about: the first ones */
 #define PATH_AGAIN_MS	 60000
 
 /* How one probe of a pool goes through a VIP. */
@@ -51,25 +51,10 @@ static __u8 probe_protocol(const struct config_probe *probe)
 	return probe->type == PROBE_UDP || (probe->type == PROBE_DNS && !probe->tcp) ? IPPROTO_UDP : IPPROTO_TCP;
 }
 
-/* That such a probe is meant for, if the service has it. */
-static __u16 usual_port(enum probe_type type)
-{
-	switch (type) {
-	case PROBE_HTTP:
-		return 80;
-	case PROBE_HTTPS:
-		return 443;
-	case PROBE_DNS:
-		return 53;
-	default:
-		return 0;
-	}
-}
-
 /* How well a service's port suits a probe: 0 not at all. */
 static int port_suits(const struct config_port *port, const struct config_probe *probe)
 {
-	__u16 wanted = probe->port ?: usual_port(probe->type);
+	__u16 wanted = probe->port ?: config_probe_usual_port(probe->type);
 
 	if (probe->type == PROBE_PING)
 		return 1;
@@ -79,7 +64,7 @@ static int port_suits(const struct config_port *port, const struct config_probe 
 		return 4;
 	if (probe->port)
 		return port->port ? 0 : 3;
-	return port->port ? 2 : 0;
+	return port->port ? 2 : wanted != 0;
 }
 
 /* Takes the service for the probe's way if that suits better than what was found before. `own`: of the probe's pool. */
@@ -126,15 +111,6 @@ static const struct address *probe_source(const struct vip *vip, const struct ne
 	return hop->source.family == vip->address.family ? &hop->source : &vip->source;
 }
 
-/* Why this host would not have replies on the interface; NULL if it would. */
-static const char *refusal(const struct vip *vip, __u32 ifindex)
-{
-	for (size_t i = 0; i < vip->reply_count; i++)
-		if (vip->replies[i].ifindex == ifindex)
-			return vip->replies[i].why;
-	return NULL;
-}
-
 static const char *any_refusal(const struct vip *vip)
 {
 	for (size_t i = 0; i < vip->reply_count; i++)
@@ -143,13 +119,22 @@ static const char *any_refusal(const struct vip *vip)
 	return NULL;
 }
 
-static const char *ask_reply(struct agent *agent, const struct vip *vip, const struct next_hop *hop)
+static const char *ask_reply(const struct agent *agent, const struct vip *vip, const struct next_hop *hop)
 {
 	const struct address *source = probe_source(vip, hop);
 
 	if (!source->family)
 		return NO_SOURCE;
 	return probe_path_takes_reply(agent->path, &vip->address, source, hop->ifindex) == 0 ? REFUSED : NULL;
+}
+
+/* Why this host would not have the backend's replies; NULL if it would. */
+static const char *refusal(const struct agent *agent, const struct vip *vip, const struct next_hop *hop)
+{
+	for (size_t i = 0; i < vip->reply_count; i++)
+		if (vip->replies[i].ifindex == hop->ifindex)
+			return vip->replies[i].why;
+	return vip->reply_count == REPLY_INTERFACES ? ask_reply(agent, vip, hop) : NULL;
 }
 
 /* Asks whether this host takes replies on the interfaces by which the pool's backends are reached. */
@@ -204,11 +189,13 @@ static void ask_vip(void *argument, size_t pool, size_t backend, const struct co
 	const struct config_backend *config = &agent->state.config->pools[pool].backends[backend];
 	const struct vip *vip = find_vip(agent, pool, probe);
 	const struct address *source;
+	const char *refused;
 	struct next_hop hop;
 
 	*out = (struct prober_vip){.port = vip->port};
 	network_next_hop(&agent->state.network, &config->address, &hop);
 	source = probe_source(vip, &hop);
+	refused = agent->path && vip->service ? refusal(agent, vip, &hop) : NULL;
 	if (!vip->service)
 		snprintf(out->why, sizeof(out->why), "no service uses this pool");
 	else if (hop.local)
@@ -217,10 +204,10 @@ static void ask_vip(void *argument, size_t pool, size_t backend, const struct co
 		snprintf(out->why, sizeof(out->why), "%s", hop.why);
 	else if (path_barred(agent, vip))
 		snprintf(out->why, sizeof(out->why), "%.95s", path_barred(agent, vip));
-	else if (refusal(vip, hop.ifindex))
-		snprintf(out->why, sizeof(out->why), "%s", refusal(vip, hop.ifindex));
-	else if (probe->via == VIA_AUTO && probe->port && !vip->port)
-		snprintf(out->why, sizeof(out->why), "port %u is not one of the services'", probe->port);
+	else if (refused)
+		snprintf(out->why, sizeof(out->why), "%s", refused);
+	else if (probe->via == VIA_AUTO && vip->suits < 2)
+		snprintf(out->why, sizeof(out->why), "the services have no port that is one for this probe");
 	else if (!source->family)
 		snprintf(out->why, sizeof(out->why), NO_SOURCE);
 	if (*out->why)
@@ -302,7 +289,7 @@ static bool ask_heard(void *argument, size_t pool, size_t backend, const struct 
 	if (vip->service && clock_ms() - vip->asked >= REPLY_ASK_MS)
 		ask_replies(agent, pool, vip);
 	network_next_hop(&agent->state.network, &config->address, &hop);
-	refused = refusal(vip, hop.ifindex);
+	refused = refusal(agent, vip, &hop);
 	if (refused)
 		snprintf(why, 96, "%s", refused);
 	return !refused;

@@ -95,6 +95,15 @@ static void add_config(struct grid *grid, const json_t *status)
 			 "red");
 }
 
+/* Agents that do not tell are of an earlier version. */
+static void add_unsaved(struct grid *grid, const json_t *status)
+{
+	if (json_is_false(json_object_get(status, "state_saved")))
+		add_line(grid, "not saved",
+			 memory_format("the state folder cannot be written: the log and 'sluice show events' say why"),
+			 "red");
+}
+
 static void add_probes(struct grid *grid, const json_t *probing)
 {
 	long long waiting = cli_number(probing, "waiting"), late = cli_number(probing, "late");
@@ -190,6 +199,7 @@ static void print_totals(const json_t *status, const json_t *pools, const json_t
 			       cli_number(status, "pid"), number_duration(cli_number(status, "uptime_s"), uptime)),
 		 NULL);
 	add_config(grid, status);
+	add_unsaved(grid, status);
 	add_line(grid, "services", memory_format("%lld", cli_number(status, "services")), NULL);
 	add_line(grid, "pools", memory_format("%lld", cli_number(status, "pools")), NULL);
 	add_pools(grid, pools);

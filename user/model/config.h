@@ -175,6 +175,9 @@ const struct config_pool *config_pool_find(const struct config *config, const ch
 const struct config_service *config_service_find(const struct config *config, const char *name);
 const struct config_backend *config_backend_find(const struct config_pool *pool, const char *name);
 
+/* The port that such a probe is usually for, in host byte order; 0 if there is none. */
+__u16 config_probe_usual_port(enum probe_type type);
+
 /* Whether they probe the same in the same way. */
 bool config_probe_equal(const struct config_probe *a, const struct config_probe *b);
 

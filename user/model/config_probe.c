@@ -326,3 +326,17 @@ void config_probe_compare(const struct config_probe *a, const struct config_prob
 		free(after);
 	}
 }
+
+__u16 config_probe_usual_port(enum probe_type type)
+{
+	switch (type) {
+	case PROBE_HTTP:
+		return 80;
+	case PROBE_HTTPS:
+		return 443;
+	case PROBE_DNS:
+		return 53;
+	default:
+		return 0;
+	}
+}

@@ -211,3 +211,22 @@ void health_backend_expire(struct health *health, struct health_backend *backend
 	health_backend_weigh(health, backend, now);
 	health_backend_schedule(health, backend, now);
 }
+
+const char *health_override_name(const struct health_override *override)
+{
+	if (override->state != STATE_UP)
+		return state_names[override->state];
+	return override->weighted ? "weight" : NULL;
+}
+
+void health_tell_override(struct health *health, struct health_backend *backend, const char *how, const char *name)
+{
+	static const enum event_kind kinds[] = {[STATE_UP] = EVENT_backend_weight,
+						[STATE_DRAIN] = EVENT_backend_drain,
+						[STATE_MAINT] = EVENT_backend_maint};
+	const struct health_override *override = &backend->override;
+
+	health_tell(health, kinds[override->state], backend->pool, backend, EVENT_NOBODY,
+		    "%s %s: the override (%s) by uid %u goes on", how, name, health_override_name(override),
+		    override->uid);
+}

@@ -78,17 +78,9 @@ static void set_address(struct health_backend *backend, const struct address *ad
 		HASH_ADD(hh_address, pool->by_address, address, sizeof(backend->address), backend);
 }
 
-/* "maint", ...; NULL: there is none. */
-static const char *override_name(const struct health_override *override)
-{
-	if (override->state != STATE_UP)
-		return state_names[override->state];
-	return override->weighted ? "weight" : NULL;
-}
-
 static void backend_remove(struct health *health, struct health_backend *backend, __u64 now)
 {
-	const char *override = override_name(&backend->override);
+	const char *override = health_override_name(&backend->override);
 	struct health_pool *pool = backend->pool;
 	char address[ADDRESS_TEXT];
 
@@ -167,19 +159,13 @@ static struct health_backend **match_backends(struct health_pool *pool, const st
 
 static void backend_rename(struct health *health, struct health_backend *backend, const char *name)
 {
-	static const enum event_kind kinds[] = {[STATE_UP] = EVENT_backend_weight,
-						[STATE_DRAIN] = EVENT_backend_drain,
-						[STATE_MAINT] = EVENT_backend_maint};
-	const char *override = override_name(&backend->override);
 	char was[sizeof(backend->name)];
 
 	strcpy(was, backend->name);
 	snprintf(backend->name, sizeof(backend->name), "%s", name);
 	HASH_ADD_STR(backend->pool->by_name, name, backend);
-	if (override)
-		health_tell(health, kinds[backend->override.state], backend->pool, backend, EVENT_NOBODY,
-			    "renamed from %s: the override (%s) by uid %u goes on", was, override,
-			    backend->override.uid);
+	if (health_override_name(&backend->override))
+		health_tell_override(health, backend, "renamed from", was);
 }
 
 /* They may have exchanged names: all that change are taken away before one is given. */
@@ -296,7 +282,8 @@ static void pools_remove_unlisted(struct health *health, __u64 now)
  */
 static void pool_assume(struct health *health, struct health_pool *pool, __u64 now)
 {
-	if (!pool->serving || pool->judgement.start != START_PROBE || !health_pool_empties(pool, pool->up))
+	if (!pool->serving || pool->judgement.start != START_PROBE || !health_pool_empties(pool, pool->up) ||
+	    health_pool_has_help(health, pool))
 		return;
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		struct health_backend *backend = pool->backends[i];
@@ -375,8 +362,9 @@ void health_configure_unsettled(struct health *health, const struct config *conf
 
 		for (size_t j = 0; j < pool->backend_count; j++)
 			backend_rejudge(health, pool->backends[j], running, now);
-		pool_assume(health, pool, now);
 	}
+	for (size_t i = 0; i < config->pool_count; i++) /* now that it is known which fallbacks have somebody */
+		pool_assume(health, health->pools[i], now);
 }
 
 void health_configure(struct health *health, const struct config *config, bool running, __u64 now)

@@ -121,8 +121,17 @@ void health_pool_look(struct health *health, struct health_pool *pool);
 /* What its own backends can do. */
 enum health_standing health_standing(const struct health_pool *pool);
 
+/* "maint", ...; NULL: there is none. */
+const char *health_override_name(const struct health_override *override);
+
+/* An event: its override goes on, `how` with regard to `name` ("renamed from" "a"). */
+void health_tell_override(struct health *health, struct health_backend *backend, const char *how, const char *name);
+
 /* Whether it would be empty if so many were up: some of the fallen may be kept. */
 bool health_pool_empties(const struct health_pool *pool, size_t up);
+
+/* Whether a pool along its fallbacks has a backend that is up, and so would serve for it. */
+bool health_pool_has_help(const struct health *health, const struct health_pool *pool);
 
 /*
  * After changes to many backends, which have been assessed: everything else, for all pools. `known`: what is new came

@@ -72,6 +72,17 @@ bool health_pool_empties(const struct health_pool *pool, size_t up)
 	return !up && !(pool->roles[ROLE_FALLEN] && pool->judgement.min_healthy);
 }
 
+bool health_pool_has_help(const struct health *health, const struct health_pool *pool)
+{
+	/* no more steps than there are pools: fallbacks in a circle end too */
+	for (size_t i = 0; i < health->pool_count && pool->fallback < health->pool_count; i++) {
+		pool = health->pools[pool->fallback];
+		if (pool->up)
+			return true;
+	}
+	return false;
+}
+
 static void keep(struct health *health, struct health_backend *backend, bool tell, __u64 now)
 {
 	struct health_pool *pool = backend->pool;

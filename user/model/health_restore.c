@@ -18,6 +18,7 @@ struct reading {
 	bool same_clock;
 	__u64 now, passed; /* since what is read was written, as far as that is known */
 	size_t skipped;
+	bool returning; /* to a configuration that has just run, not at a start */
 	bool malformed; /* there was more wrong than names and addresses that are not configured */
 };
 
@@ -243,7 +244,8 @@ static void end_assumptions(struct reading *reading, struct health_pool *pool, c
 
 	for (size_t i = 0; i < pool->backend_count; i++)
 		assumed += is_assumed(pool->backends[i]) && pool->backends[i]->role == ROLE_UP;
-	if (json_is_true(json_object_get(saved, "usable")) && health_pool_empties(pool, pool->up - assumed))
+	if (json_is_true(json_object_get(saved, "usable")) && health_pool_empties(pool, pool->up - assumed) &&
+	    !health_pool_has_help(reading->health, pool))
 		return;
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		struct health_backend *backend = pool->backends[i];
@@ -321,6 +323,7 @@ static struct health_backend *find_named(struct reading *reading, const json_t *
 static void restore_override(struct reading *reading, const json_t *saved, struct health_backend *server)
 {
 	struct health_override override = {.state = read_state(saved)};
+	const char *name;
 	size_t skipped = reading->skipped;
 	struct health_backend *backend = server ?: find_named(reading, saved);
 	__u64 left;
@@ -344,6 +347,11 @@ static void restore_override(struct reading *reading, const json_t *saved, struc
 	if (!backend->fresh || backend->override.state != STATE_UP || backend->override.weighted)
 		return;
 	backend->override = override;
+	name = json_string_value(json_object_get(saved, "backend"));
+	if (reading->returning)
+		health_tell_override(reading->health, backend, "back in the pool", backend->pool->name);
+	else if (name && strcmp(name, backend->name) != 0)
+		health_tell_override(reading->health, backend, "renamed from", name);
 	health_backend_assess(reading->health, backend, backend->verdict, reading->now);
 	if (override.state == STATE_UP)
 		return;
@@ -352,9 +360,10 @@ static void restore_override(struct reading *reading, const json_t *saved, struc
 	set_since(backend, override.state, (time_t)read_number(reading, saved, "since", LAST_TIME));
 }
 
-static size_t restore_overrides_unsettled(struct health *health, const json_t *saved, bool same_clock, __u64 now)
+static size_t restore_overrides_unsettled(struct health *health, const json_t *saved, bool same_clock, bool returning,
+					  __u64 now)
 {
-	struct reading reading = {.health = health, .same_clock = same_clock, .now = now};
+	struct reading reading = {.health = health, .same_clock = same_clock, .returning = returning, .now = now};
 	const json_t *overrides = json_object_get(saved, "overrides");
 	json_t *one;
 	size_t i;
@@ -380,7 +389,7 @@ size_t health_restore_overrides(struct health *health, const json_t *saved, bool
 	size_t skipped;
 
 	health_begin(health, now);
-	skipped = restore_overrides_unsettled(health, saved, same_clock, now);
+	skipped = restore_overrides_unsettled(health, saved, same_clock, false, now);
 	health_settle(health, true, now);
 	return skipped;
 }
@@ -389,7 +398,7 @@ void health_return(struct health *health, const struct config *config, const jso
 		   __u64 now)
 {
 	health_configure_unsettled(health, config, false, now);
-	restore_overrides_unsettled(health, overrides, true, now);
+	restore_overrides_unsettled(health, overrides, true, true, now);
 	restore_unsettled(health, saved, true, now);
 	health_settle(health, true, now);
 }

@@ -258,8 +258,10 @@ static void print_events(struct buffer *out, const struct events *events)
 				  (unsigned long long)events_count(events, (enum event_kind)kind));
 }
 
-static void print_agent(struct buffer *out, const struct state *state)
+static void print_agent(struct buffer *out, const struct report *report)
 {
+	const struct state *state = report->state;
+
 	print_head(out, "sluice_build_info", "gauge", "Always 1; the label tells the agent's version.");
 	buffer_add_text(out, "sluice_build_info{");
 	print_label(out, "version", SLUICE_VERSION);
@@ -272,13 +274,16 @@ static void print_agent(struct buffer *out, const struct state *state)
 	print_head(out, "sluice_config_last_reload_successful", "gauge",
 		   "Whether the configuration of the last reload or apply was taken (1) or refused (0).");
 	buffer_add_format(out, "sluice_config_last_reload_successful %d\n", !state->last_error);
+	print_head(out, "sluice_state_saved", "gauge",
+		   "Whether the state folder has everything (1) or some of it could not be written (0).");
+	buffer_add_format(out, "sluice_state_saved %d\n", report_saved(report));
 }
 
 char *report_metrics(const struct report *report)
 {
 	struct buffer out = {0};
 
-	print_agent(&out, report->state);
+	print_agent(&out, report);
 	print_family(&out, &reasons, report_drops(report));
 	print_family(&out, &services, report_services(report));
 	print_family(&out, &pools, report_pools(report));

@@ -101,6 +101,11 @@ static void set_totals(json_t *status, const struct report *report)
 	report_set_health_totals(status, report->state);
 }
 
+bool report_saved(const struct report *report)
+{
+	return !report->unsaved || !*report->unsaved;
+}
+
 json_t *report_status(const struct report *report)
 {
 	const struct state *state = report->state;
@@ -113,6 +118,7 @@ json_t *report_status(const struct report *report)
 	set(status, "pid", json_integer(getpid()));
 	set(status, "uptime_s", count_json((clock_ms() - state->begun) / 1000));
 	set(status, "config", config_json(state));
+	set(status, "state_saved", json_boolean(report_saved(report)));
 	set(status, "interfaces", report->dataplane ? dataplane_interfaces_json(report->dataplane) : json_array());
 	set_totals(status, report);
 	set(status, "probing", probing_json(report));

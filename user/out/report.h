@@ -4,6 +4,7 @@
 #define SLUICE_REPORT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "model/plan.h"
 #include "model/state.h"
@@ -18,6 +19,7 @@ struct report {
 	struct dataplane *dataplane; /* or NULL, as once detached */
 	const struct prober *prober; /* or NULL */
 	const struct events *events; /* or NULL */
+	const bool *unsaved;	     /* something could not be written to the state folder; or NULL */
 };
 
 json_t *report_status(const struct report *report);

@@ -55,6 +55,9 @@ struct counters *report_counters(const struct report *report, enum counted what,
 void report_set_counters(json_t *object, const struct counters *counters);
 void report_add_counters(struct counters *sum, const struct counters *one);
 
+/* Whether the state folder has everything, as far as is known. */
+bool report_saved(const struct report *report);
+
 /* report_backends.c: how many backends of the pool packets can be sent to. */
 size_t report_resolved(const struct report *report, const struct config_pool *pool);
 

@@ -3,15 +3,13 @@
 
 #include <stdio.h>
 
-#define DNS_PORT 53
-
 static __u16 port_of(const struct config_probe *probe, __u16 service)
 {
 	if (probe->type == PROBE_PING)
 		return 0;
 	if (probe->port)
 		return probe->port;
-	return !service && probe->type == PROBE_DNS ? DNS_PORT : service;
+	return service ?: config_probe_usual_port(probe->type);
 }
 
 static bool take_vip(struct aim *aim, const struct prober_ask *ask, size_t pool, size_t backend,
