@@ -26,14 +26,11 @@ static char *applied_path(const struct agent *agent)
 
 char *applied_describe(const char *name, uid_t uid)
 {
-	char user[ACCOUNT_NAME], when[32], clean[200];
-	time_t now = time(NULL);
-	struct tm utc;
+	char user[ACCOUNT_NAME], when[TEXT_DATE], clean[200];
 
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
 	text_clean(clean, sizeof(clean), name, strlen(name)); /* cuts between characters */
 	return memory_format("%s" APPLIED_BY "%s (uid %u) at %s", clean,
-			     account_name(uid, user) ? user : "an unknown user", uid, when);
+			     account_name(uid, user) ? user : "an unknown user", uid, text_date(time(NULL), when));
 }
 
 int applied_save(struct agent *agent)

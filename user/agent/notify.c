@@ -86,7 +86,7 @@ static void say(struct notify *notify)
 
 static void add_timer(struct notify *notify, struct event *timer, __u64 ms)
 {
-	const struct timeval in = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+	const struct timeval in = clock_timeval(ms);
 
 	if (event_pending(timer, EV_TIMEOUT, NULL))
 		return;

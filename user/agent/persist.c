@@ -58,7 +58,7 @@ static bool is_of_this_boot(const json_t *content)
 
 static void save_in(struct agent *agent, __u32 ms)
 {
-	const struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	const struct timeval delay = clock_timeval(ms);
 
 	evtimer_add(agent->save, &delay);
 }

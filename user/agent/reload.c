@@ -253,7 +253,7 @@ static char *clean_name(const char *name)
 static void await_confirmation(struct agent *agent, const struct control_request *request, const char *name,
 			       struct former *former, __u32 confirm_ms)
 {
-	const struct timeval in = {.tv_sec = confirm_ms / 1000, .tv_usec = confirm_ms % 1000 * 1000};
+	const struct timeval in = clock_timeval(confirm_ms);
 
 	agent->former = *former;
 	agent->waiting_text = json_stringn_nocheck(request->body, request->length);

@@ -12,6 +12,7 @@
 #include "cli/subject.h"
 #include "cli/word.h"
 #include "lib/suggest.h"
+#include "lib/text.h"
 
 #define CLEAR_SCREEN "\033[H\033[2J"
 
@@ -81,21 +82,13 @@ static void sleep_until(double when)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
-static void time_text(char text[static 32])
-{
-	time_t now = time(NULL);
-	struct tm utc;
-
-	strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-}
-
 /* One sample: a line of JSON, a table below the former one, or a screen. */
 static void print_sample(const struct cli *cli, const struct subject *subject, json_t *objects, double seconds)
 {
-	char when[32];
+	char when[TEXT_DATE];
 	json_t *line;
 
-	time_text(when);
+	text_date(time(NULL), when);
 	if (cli->json) {
 		line = json_pack("{s:s, s:f, s:O}", "time", when, "interval_s", seconds, subject->name, objects);
 		json_dumpf(line, stdout, JSON_COMPACT);

@@ -11,6 +11,7 @@
 
 #include "in/rtnetlink_parse.h"
 #include "in/solicit.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/memory.h"
 #include "lib/rtnetlink.h"
@@ -69,7 +70,7 @@ static void report(evutil_socket_t fd, short events, void *argument)
 
 static void refresh_in(struct netlink *netlink, unsigned int ms)
 {
-	struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	const struct timeval wait = clock_timeval(ms);
 
 	if (!event_pending(netlink->refresh, EV_TIMEOUT, NULL))
 		event_add(netlink->refresh, &wait);

@@ -4,8 +4,15 @@
 #define SLUICE_CLOCK_H
 
 #include <linux/types.h>
+#include <sys/time.h>
 
 __u64 clock_ms(void); /* milliseconds */
 __u64 clock_us(void); /* microseconds, for telling how long something took */
+
+/* So many milliseconds, for a timer. */
+static inline struct timeval clock_timeval(__u64 ms)
+{
+	return (struct timeval){.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+}
 
 #endif

@@ -329,8 +329,7 @@ static int begin(struct process *process, char why[PROCESS_WHY])
 static void watch(struct process *process)
 {
 	struct event_base *base = process->pool->base;
-	const struct timeval timeout = {.tv_sec = process->spec.timeout_ms / 1000,
-					.tv_usec = process->spec.timeout_ms % 1000 * 1000};
+	const struct timeval timeout = clock_timeval(process->spec.timeout_ms);
 
 	event_assign(&process->ended, base, process->pidfd, EV_READ, ended_event, process);
 	event_assign(&process->readable, base, process->output, EV_READ | EV_PERSIST, readable_event, process);
@@ -367,8 +366,7 @@ static void patience_event(evutil_socket_t fd, short what, void *argument)
 /* How long it will wait for its turn. */
 static void watch_patience(struct process *process)
 {
-	const struct timeval patience = {.tv_sec = process->spec.patience_ms / 1000,
-					 .tv_usec = process->spec.patience_ms % 1000 * 1000};
+	const struct timeval patience = clock_timeval(process->spec.patience_ms);
 
 	evtimer_assign(&process->timeout, process->pool->base, patience_event, process);
 	event_add(&process->timeout, &patience);

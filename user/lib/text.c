@@ -65,3 +65,12 @@ size_t text_clean(char *to, size_t room, const char *from, size_t length)
 	to[used] = '\0';
 	return used;
 }
+
+char *text_date(time_t when, char text[static TEXT_DATE])
+{
+	struct tm utc;
+
+	if (!gmtime_r(&when, &utc) || !strftime(text, TEXT_DATE, "%Y-%m-%dT%H:%M:%SZ", &utc))
+		*text = '\0';
+	return text;
+}

@@ -58,7 +58,7 @@ struct events {
 
 static void schedule(struct event *timer, __u64 ms)
 {
-	const struct timeval delay = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+	const struct timeval delay = clock_timeval(ms);
 
 	if (!evtimer_pending(timer, NULL))
 		evtimer_add(timer, &delay);

@@ -8,21 +8,13 @@
 
 #include "lib/clock.h"
 #include "lib/memory.h"
+#include "lib/text.h"
 #include "out/report_part.h"
 #include "probe/prober.h"
 
 char *report_mac_format(const __u8 mac[6], char text[static REPORT_MAC])
 {
 	snprintf(text, REPORT_MAC, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-	return text;
-}
-
-char *report_time_format(time_t when, char text[static REPORT_TIME])
-{
-	struct tm utc;
-
-	if (!gmtime_r(&when, &utc) || !strftime(text, REPORT_TIME, "%Y-%m-%dT%H:%M:%SZ", &utc))
-		*text = '\0';
 	return text;
 }
 
@@ -53,10 +45,10 @@ void report_add_counters(struct counters *sum, const struct counters *one)
 static json_t *config_json(const struct state *state)
 {
 	json_t *object = json_object();
-	char loaded[REPORT_TIME];
+	char loaded[TEXT_DATE];
 
 	set(object, "file", text_or_null(state->config->file));
-	set(object, "loaded_at", text_or_null(report_time_format(state->config_loaded, loaded)));
+	set(object, "loaded_at", text_or_null(text_date(state->config_loaded, loaded)));
 	set(object, "source", json_string(state->applied ? "socket" : "file"));
 	set(object, "applied", text_or_null(state->applied));
 	set(object, "confirm_left_ms",

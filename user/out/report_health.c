@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* What the judgement knows, for the reports. */
+#include "lib/text.h"
 #include "model/health.h"
 #include "out/member.h"
 #include "out/report_part.h"
@@ -37,7 +38,7 @@ static const char *user_name(uid_t uid, struct report_user *user)
 
 static void add_override(struct buffer *to, const struct health_override *override, __u64 now, struct report_user *user)
 {
-	char when[REPORT_TIME];
+	char when[TEXT_DATE];
 
 	if (override->state == STATE_UP && !override->weighted) {
 		member_null(to, "override");
@@ -48,7 +49,7 @@ static void add_override(struct buffer *to, const struct health_override *overri
 	member_number_or_null(to, "weight", override->weighted, override->weight);
 	member_number(to, "uid", override->uid);
 	member_text(to, "user", user_name(override->uid, user));
-	member_text(to, "when", report_time_format(override->when, when));
+	member_text(to, "when", text_date(override->when, when));
 	member_number_or_null(to, "left_ms", override->until, left_ms(override->until, now));
 	member_text(to, "reason", override->reason);
 	member_end(to, '}');
@@ -122,10 +123,10 @@ void report_add_health(struct buffer *to, const struct prober *prober, const str
 		       __u64 weights, __u64 now, struct report_user *user)
 {
 	__u32 weight = health_weight(backend);
-	char since[REPORT_TIME];
+	char since[TEXT_DATE];
 
 	member_text(to, "state", state_names[backend->state]);
-	member_text(to, "state_since", report_time_format(backend->since_wall, since));
+	member_text(to, "state_since", text_date(backend->since_wall, since));
 	member_bool(to, "kept", backend->kept);
 	member_number(to, "weight", backend->configured);
 	member_number(to, "weight_now", weight);

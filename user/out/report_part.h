@@ -41,12 +41,10 @@ static inline __u64 left_ms(__u64 until, __u64 now)
 	return until > now ? until - now : 0;
 }
 
-#define REPORT_MAC  sizeof("02:00:00:00:00:01")
-#define REPORT_TIME sizeof("2026-01-01T00:00:00Z")
+#define REPORT_MAC sizeof("02:00:00:00:00:01")
 
-/* Both return `text`. A time is in ISO 8601, UTC, and empty where that has no room for its year. */
+/* Returns `text`. */
 char *report_mac_format(const __u8 mac[6], char text[static REPORT_MAC]);
-char *report_time_format(time_t when, char text[static REPORT_TIME]);
 
 /* The first `count` counters, to be freed; NULL if they cannot be read, which is shown as null and not as 0. */
 struct counters *report_counters(const struct report *report, enum counted what, __u32 count);

@@ -83,7 +83,7 @@ enum finding probe_timed_out(const struct probe_job *job, const char *action, co
 
 void probe_timer_add(struct event_base *base, struct event *timer, __u32 ms)
 {
-	struct timeval in = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	const struct timeval in = clock_timeval(ms);
 
 	event_base_update_cache_time(base);
 	event_add(timer, &in);
