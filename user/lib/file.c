@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/memory.h"
@@ -88,4 +89,19 @@ int file_lock_folder(const char *folder)
 	if (lock >= 0)
 		close(lock);
 	return err;
+}
+
+int file_relock_folder(const char *folder, int *lock)
+{
+	struct stat held, there;
+	int fresh;
+
+	if (!fstat(*lock, &held) && !stat(folder, &there) && held.st_ino == there.st_ino && held.st_dev == there.st_dev)
+		return 0;
+	fresh = file_lock_folder(folder);
+	if (fresh < 0)
+		return fresh;
+	close(*lock);
+	*lock = fresh;
+	return 1;
 }

@@ -26,4 +26,10 @@ int file_remove(const char *path);
  */
 int file_lock_folder(const char *folder);
 
+/*
+ * Takes the lock anew if the folder of that name is another one than the locked one, whose lock is then worth nothing.
+ * 1: done; 0: it is the same; or a negative errno as above, with *lock as it was.
+ */
+int file_relock_folder(const char *folder, int *lock);
+
 #endif

@@ -130,7 +130,7 @@ int pins_repair_folder(const char *folder, int *lock)
 {
 	struct stat held, there;
 	char path[PIN_PATH_MAX];
-	int fresh, err;
+	int err;
 
 	err = pins_path(path, folder, NULL, PINS_MAPS);
 	if (err)
@@ -140,16 +140,10 @@ int pins_repair_folder(const char *folder, int *lock)
 	err = ensure_bpffs(folder) ?: make_folders(folder);
 	if (err)
 		return err;
-	if (!fstat(*lock, &held) && !stat(folder, &there) && held.st_ino == there.st_ino && held.st_dev == there.st_dev)
-		return 0;
-	fresh = file_lock_folder(folder);
-	if (fresh < 0) {
-		log_error("%s: made anew, but not ours: %s", folder, strerror(-fresh));
-		return fresh;
-	}
-	close(*lock);
-	*lock = fresh;
-	return 1;
+	err = file_relock_folder(folder, lock);
+	if (err < 0)
+		log_error("%s: made anew, but not ours: %s", folder, strerror(-err));
+	return err;
 }
 
 int pins_remove(const char *path)

@@ -49,20 +49,9 @@ int snapshot_open(const char *folder)
 
 int snapshot_repair_folder(const char *folder, int *lock)
 {
-	struct stat held, there;
-	int fresh, err;
+	int result = file_relock_folder(folder, lock);
 
-	if (!fstat(*lock, &held) && !stat(folder, &there) && held.st_ino == there.st_ino && held.st_dev == there.st_dev)
-		return 0;
-	err = make_folder(folder);
-	if (err)
-		return err;
-	fresh = file_lock_folder(folder);
-	if (fresh < 0)
-		return fresh;
-	close(*lock);
-	*lock = fresh;
-	return 1;
+	return result == -ENOENT ? make_folder(folder) ?: file_relock_folder(folder, lock) : result;
 }
 
 json_t *snapshot_read(const char *folder, const char *name, char **why)
