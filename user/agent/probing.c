@@ -10,16 +10,12 @@
 static void set_tick(struct agent *agent)
 {
 	__u64 next = health_next(agent->state.health), now = clock_ms();
-	struct timeval in = {0};
+	const struct timeval in = clock_timeval(next > now ? next - now : 0);
 
 	agent->tick_at = next;
 	if (!next) {
 		evtimer_del(agent->tick);
 		return;
-	}
-	if (next > now) {
-		in.tv_sec = (time_t)((next - now) / 1000);
-		in.tv_usec = (suseconds_t)((next - now) % 1000 * 1000);
 	}
 	evtimer_add(agent->tick, &in);
 }
@@ -71,8 +67,6 @@ static void health_event(void *argument, const struct event_fact *fact)
 
 	agent->override_changed |= fact->kind == EVENT_backend_maint && fact->uid == EVENT_NOBODY;
 	events_add(agent->events, fact);
-	/* a backend that min_healthy keeps has fallen without a change to the tables, and yet has to be saved */
-	event_active(agent->tick, 0, 0);
 }
 
 int probing_open(struct agent *agent)
@@ -92,8 +86,6 @@ void probing_close(struct agent *agent)
 {
 	if (agent->prober)
 		prober_free(agent->prober);
-	if (agent->save && evtimer_pending(agent->save, NULL))
-		agent_save_health(agent);
 	if (agent->tick)
 		event_free(agent->tick);
 	if (agent->save)

@@ -182,38 +182,44 @@ static const char *path_barred(const struct agent *agent, const struct vip *vip)
 	return NULL;
 }
 
+/* Why a probe of the backend cannot go through the VIP; NULL if it can. */
+static const char *vip_barred(const struct agent *agent, const struct vip *vip, const struct config_probe *probe,
+			      const struct next_hop *hop)
+{
+	const char *why;
+
+	if (!vip->service)
+		return "no service uses this pool";
+	if (hop->local)
+		return "the backend is this host itself";
+	if (!hop->resolved && !hop->silent)
+		return hop->why;
+	why = path_barred(agent, vip) ?: refusal(agent, vip, hop);
+	if (why)
+		return why;
+	if (probe->via == VIA_AUTO && vip->suits < 2)
+		return "the services have no port that is one for this probe";
+	return probe_source(vip, hop)->family ? NULL : NO_SOURCE;
+}
+
 static void ask_vip(void *argument, size_t pool, size_t backend, const struct config_probe *probe,
 		    struct prober_vip *out)
 {
 	struct agent *agent = argument;
 	const struct config_backend *config = &agent->state.config->pools[pool].backends[backend];
 	const struct vip *vip = find_vip(agent, pool, probe);
-	const struct address *source;
-	const char *refused;
 	struct next_hop hop;
+	const char *why;
 
 	*out = (struct prober_vip){.port = vip->port};
 	network_next_hop(&agent->state.network, &config->address, &hop);
-	source = probe_source(vip, &hop);
-	refused = agent->path && vip->service ? refusal(agent, vip, &hop) : NULL;
-	if (!vip->service)
-		snprintf(out->why, sizeof(out->why), "no service uses this pool");
-	else if (hop.local)
-		snprintf(out->why, sizeof(out->why), "the backend is this host itself");
-	else if (!hop.resolved && !hop.silent)
-		snprintf(out->why, sizeof(out->why), "%s", hop.why);
-	else if (path_barred(agent, vip))
-		snprintf(out->why, sizeof(out->why), "%.95s", path_barred(agent, vip));
-	else if (refused)
-		snprintf(out->why, sizeof(out->why), "%s", refused);
-	else if (probe->via == VIA_AUTO && vip->suits < 2)
-		snprintf(out->why, sizeof(out->why), "the services have no port that is one for this probe");
-	else if (!source->family)
-		snprintf(out->why, sizeof(out->why), NO_SOURCE);
-	if (*out->why)
+	why = vip_barred(agent, vip, probe, &hop);
+	if (why) {
+		snprintf(out->why, sizeof(out->why), "%.95s", why);
 		return;
+	}
 	out->address = vip->address;
-	out->source = *source;
+	out->source = *probe_source(vip, &hop);
 }
 
 static __u32 ask_mark(void *argument, size_t pool, size_t backend, char why[96])
@@ -478,7 +484,6 @@ bool ways_watch(struct agent *agent)
 
 void ways_free(struct agent *agent)
 {
-	if (agent->path)
-		probe_path_close(agent->path);
+	probe_path_close(agent->path);
 	vips_free(agent);
 }

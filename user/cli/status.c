@@ -95,7 +95,6 @@ static void add_config(struct grid *grid, const json_t *status)
 			 "red");
 }
 
-/* Agents that do not tell are of an earlier version. */
 static void add_unsaved(struct grid *grid, const json_t *status)
 {
 	if (json_is_false(json_object_get(status, "state_saved")))

@@ -74,13 +74,8 @@ bool health_pool_empties(const struct health_pool *pool, size_t up)
 
 bool health_pool_has_help(const struct health *health, const struct health_pool *pool)
 {
-	/* no more steps than there are pools: fallbacks in a circle end too */
-	for (size_t i = 0; i < health->pool_count && pool->fallback < health->pool_count; i++) {
-		pool = health->pools[pool->fallback];
-		if (pool->up)
-			return true;
-	}
-	return false;
+	return pool->fallback < health->pool_count &&
+	       health_standing(health_server(health, health->pools[pool->fallback])) == STANDING_UP;
 }
 
 static void keep(struct health *health, struct health_backend *backend, bool tell, __u64 now)
