@@ -39,7 +39,8 @@ PROGRAMS := $(BUILD)/sluiced $(BUILD)/sluice $(BUILD)/sluice-backend
 SKELETONS := $(BUILD)/sluice.skel.h $(BUILD)/backend.skel.h $(BUILD)/dispatcher.skel.h $(BUILD)/probe.skel.h
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 PACKET_TESTS := $(patsubst tests/packet/%.c,$(BUILD)/tests/packet/%,$(wildcard tests/packet/test_*.c))
-BENCHES := $(BUILD)/tests/bench/bench_packet $(BUILD)/tests/bench/bench_change
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
+NET_PROGRAMS := $(patsubst %,$(BUILD)/tests/net/%,echo talk flood) $(BUILD)/tests/tunnel.bpf.o
 PACKET_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/packet/test_%,$(wildcard tests/packet/*.c)))
 
 .PHONY: all
@@ -115,6 +116,11 @@ $(BUILD)/tests/packet/%: $(BUILD)/tests/packet/%.o $(PACKET_HELPERS) $(BUILD)/li
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -lcmocka -o $@
 
+$(BUILD)/tests/net/%: tests/net/%.c $(BUILD)/user/lib/clock.o
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< $(filter %.o,$^) -o $@
+
 $(BUILD)/tests/%.bpf.o: tests/%.bpf.c | need
 	@mkdir -p $(@D)
 	$(call say,BPF)
@@ -129,9 +135,10 @@ $(BUILD)/tests/bench/bench_change: tests/bench/bench_change.c $(BUILD)/libsluice
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< $(BUILD)/libsluice.a $(PKG_LIBS) -o $@
 
-$(BUILD)/tests/bench/bench_packet: tests/bench/bench_packet.c $(BUILD)/tests/bench/floor.skel.h $(BUILD)/libsluice.a
+$(BUILD)/tests/bench/bench_packet $(BUILD)/tests/bench/bench_transition: $(BUILD)/tests/bench/%: tests/bench/%.c \
+		$(BUILD)/tests/bench/floor.skel.h $(BUILD)/libsluice.a
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -I$(@D) $< $(BUILD)/libsluice.a $(PKG_LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Itests -I$(@D) $< $(BUILD)/libsluice.a $(PKG_LIBS) -o $@
 
 .PHONY: test
 test: ## install what is missing, build, run all tests (as root)
@@ -140,7 +147,7 @@ test: ## install what is missing, build, run all tests (as root)
 	$(MAKE) -j1 unit packet cli net # one after the other: each wants both cores
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(PACKET_TESTS) $(BENCHES) $(BUILD)/tests/pass.bpf.o ## build the tests alone
+tests: $(UNIT_TESTS) $(PACKET_TESTS) $(BENCHES) $(NET_PROGRAMS) $(BUILD)/tests/pass.bpf.o ## build the tests alone
 
 .PHONY: unit
 unit: $(UNIT_TESTS) ## run the unit tests alone
@@ -150,6 +157,11 @@ unit: $(UNIT_TESTS) ## run the unit tests alone
 packet: $(PACKET_TESTS) ## run the XDP program's packet tests alone (as root)
 	@for test in $(PACKET_TESTS); do echo "== $$test"; $$test || exit 1; done
 
+# SEQUENCES=N is another number, SEED=N repeats; it ends with the first sequence that fails.
+.PHONY: soak
+soak: $(BUILD)/tests/packet/test_transition_model ## a million random sequences of changes under traffic (as root)
+	SEQUENCES=$(or $(SEQUENCES),1000000) $<
+
 PYTEST := /usr/bin/python3 -B -m pytest -p no:cacheprovider -q
 
 .PHONY: cli
@@ -157,7 +169,7 @@ cli: $(BUILD)/sluice ## run the CLI's tests alone
 	SLUICE=$(abspath $(BUILD)/sluice) $(PYTEST) tests/cli
 
 .PHONY: net
-net: all $(BUILD)/tests/pass.bpf.o ## run the network tests alone (as root)
+net: all $(NET_PROGRAMS) $(BUILD)/tests/pass.bpf.o ## run the network tests alone (as root)
 	BUILD=$(BUILD) $(PYTEST) tests/net
 
 # KERNELS="6.1" runs one of them alone. Another clang, too, for what verifiers make of its code.
@@ -172,23 +184,26 @@ test-vm: ## run packet and end-to-end tests on Debian's kernels, in QEMU
 	BUILD=$(BUILD) tests/vm/run $(KERNELS)
 
 # PART="packet change" runs those alone. One after the other, and all of them, even where one tells of a miss.
-PART := packet change failover probes reload kills
+PART := packet transition change sweep failover probes reload kills
 
 .PHONY: bench
-bench: ## print figures, and put them in build/bench/: PART=packet, change, failover, probes, reload, kills (as root)
+bench: ## print figures and put them in build/bench/; PART="packet transition" runs those (as root; README.md)
 	scripts/deps.sh test
 	$(MAKE) all $(BENCHES) $(BUILD)/tests/pass.bpf.o
 	@mkdir -p $(BUILD)/bench
 	$(MAKE) -j1 -k $(PART:%=bench-%)
 
-.PHONY: bench-packet bench-change bench-failover bench-probes bench-reload bench-kills
+.PHONY: bench-packet bench-transition bench-change bench-sweep bench-failover bench-probes bench-reload bench-kills
 bench-packet: # ns a packet beside its floors, in one run
 	$(BUILD)/tests/bench/bench_packet 41 $(BUILD)/bench/packet.json
+
+bench-transition: # the same in transitions: 21 rounds take a minute and a half
+	$(BUILD)/tests/bench/bench_transition 21 $(BUILD)/bench/transition.json
 
 bench-change: # from a verdict to the slots, in memory
 	$(BUILD)/tests/bench/bench_change $(BUILD)/bench/change.json
 
-bench-failover bench-probes bench-reload bench-kills: bench-%: # of the whole agent, in network namespaces
+bench-sweep bench-failover bench-probes bench-reload bench-kills: bench-%: # of the whole agent, in network namespaces
 	BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/bench_$*.py
 
 .PHONY: demo

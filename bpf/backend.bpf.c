@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The backend host's two TC programs. On ingress: outer → tunnel → admit → inner
- * → ecn → strip. A packet is left untouched until everything about it is known.
+ * → second hop → ecn → strip. A packet is left untouched until everything about it is known.
  * On egress: the MSS of connections to a VIP. Bytes are read with
  * bpf_skb_load_bytes, so it does not matter which of them are linear.
  */
 #include "backend_maps.h"
 #include "backend_decap.h"
+#include "backend_hop.h"
 #include "backend_mss.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -33,6 +34,8 @@ int sluice_decap(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	}
 
+	if (has_second_hop(skb, &packet))
+		return send_on(skb, &packet);
 	outcome = merge_ecn(skb, &packet);
 	if (outcome == OUTCOME_go_on)
 		outcome = strip(skb, &packet);

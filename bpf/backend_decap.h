@@ -33,6 +33,11 @@ struct packet {
 	__u8 inner_class;    /* inner TOS or traffic class */
 	__u8 fragment;
 	__u8 gue;
+	__u8 hop_left;	 /* of the second hop: how often it may be sent on; 0: there is none, or this is the last */
+	__be16 hop_port; /* UDP destination port there */
+	struct address_key hop; /* its address */
+	__u32 udp;		/* offset of the outer UDP header */
+	__u32 hop_data;		/* offset of the second hop, as GUE's private data */
 };
 
 static __always_inline int read_outer4(struct __sk_buff *skb, struct packet *packet)
@@ -104,6 +109,7 @@ static __always_inline int find_tunnel(struct __sk_buff *skb, struct packet *pac
 	 * The UDP checksum is not looked at: the balancer sends none, and the
 	 * inner packet's own covers what matters.
 	 */
+	packet->udp = packet->offset;
 	packet->offset += sizeof(udp);
 	packet->gue = 1;
 	return 1;
@@ -116,6 +122,28 @@ static __always_inline enum outcome admit_outer(struct packet *packet)
 	if (!bpf_map_lookup_elem(&own, &packet->destination))
 		return OUTCOME_not_own;
 	return packet->fragment ? OUTCOME_fragment : OUTCOME_go_on;
+}
+
+/* Reads variant 0's private data, `length` bytes. What is no second hop that we know is stepped over. */
+static __always_inline void read_second_hop(struct __sk_buff *skb, struct packet *packet, __u32 length)
+{
+	struct gue_second_hop hop = {};
+
+	if (length == GUE_SECOND_HOP4) {
+		if (bpf_skb_load_bytes(skb, packet->offset, &hop, GUE_SECOND_HOP4))
+			return;
+		packet->hop.version = 4;
+	} else if (length == GUE_SECOND_HOP6) {
+		if (bpf_skb_load_bytes(skb, packet->offset, &hop, GUE_SECOND_HOP6))
+			return;
+		packet->hop.version = 6;
+	}
+	if (hop.version != GUE_SECOND_HOP_VERSION)
+		return;
+	packet->hop_left = hop.left;
+	packet->hop_port = hop.port;
+	packet->hop_data = packet->offset;
+	__builtin_memcpy(packet->hop.word, hop.address, sizeof(hop.address));
 }
 
 /* Finds the inner packet's family, and steps over variant 0's header. */
@@ -132,7 +160,9 @@ static __always_inline enum outcome read_gue(struct __sk_buff *skb, struct packe
 	}
 	if (GUE_VARIANT(gue.variant_control_length) != 0 || GUE_CONTROL(gue.variant_control_length) || gue.flags)
 		return OUTCOME_gue_unsupported;
-	packet->offset += sizeof(gue) + GUE_LENGTH(gue.variant_control_length);
+	packet->offset += sizeof(gue);
+	read_second_hop(skb, packet, GUE_LENGTH(gue.variant_control_length));
+	packet->offset += GUE_LENGTH(gue.variant_control_length);
 	if (gue.protocol == IPPROTO_IPIP)
 		packet->inner_version = 4;
 	else if (gue.protocol == IPPROTO_IPV6)

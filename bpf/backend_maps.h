@@ -45,6 +45,14 @@ struct {
 	__type(value, struct link_mss);
 } mss SEC(".maps");
 
+/* Of packets whose first fragment was sent on: the rest follows it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, BACKEND_FRAGMENTS);
+	__type(key, struct fragments_key);
+	__type(value, __u8);
+} sent_on SEC(".maps");
+
 /* Packets by enum outcome. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -12,6 +12,7 @@
 #include "maps.h"
 #include "outer.h"
 #include "packet.h"
+#include "second_hop.h"
 
 /*
  * Makes room for `push` bytes and copies Ethernet and outer headers there: in
@@ -128,9 +129,11 @@ static __always_inline enum reason encap(struct packet *p, bool v6)
 		reason = encap_in6(p, backend, v6, false);
 		break;
 	case ENCAP_GUE4:
+		push_second_hop(p, backend, v6);
 		reason = encap_in4(p, backend, v6, true);
 		break;
 	case ENCAP_GUE6:
+		push_second_hop(p, backend, v6);
 		reason = encap_in6(p, backend, v6, true);
 		break;
 	case ENCAP_L2:

@@ -48,6 +48,22 @@ struct {
 	__type(value, struct slot);
 } slots SEC(".maps");
 
+/* Of all CPUs, bounded: the least recently used record gives way. Only slots in transition write to it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024); /* user space sizes it before loading (settings.flow_capacity) */
+	__type(key, struct flow_tuple);
+	__type(value, struct flow_record);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLUICE_MAX_SERVICES);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct service_move);
+} moves SEC(".maps");
+
 /* One page a possible CPU: user space sets the number before loading. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

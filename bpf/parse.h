@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Stage parse: is this a whole TCP or UDP packet? Whatever is not goes up to
- * the host: nothing here is known to be ours yet.
+ * the host, unless icmp.h finds it to be about one: nothing here is known to be ours yet.
  */
 #ifndef SLUICE_PARSE_H
 #define SLUICE_PARSE_H

@@ -77,18 +77,16 @@ static __always_inline bool is_group_mac(const __u8 *mac)
 
 static __always_inline enum reason service_find(struct packet *p, bool v6)
 {
-	const struct iphdr *ip4 = p->ip;
-	const struct ipv6hdr *ip6 = p->ip;
-	const __be16 *ports = v6 ? (const void *)(ip6 + 1) : (const void *)(ip4 + 1);
-	const __u64 *words = (const __u64 *)&ip6->daddr;
-	const __u64 address[2] = {v6 ? words[0] : (__u32)ip4->daddr, v6 ? words[1] : 0};
+	const __be32 *vip = packet_vip(p, v6);
+	const __u64 *words = (const __u64 *)vip;
+	const __u64 address[2] = {v6 ? words[0] : (__u32)*vip, v6 ? words[1] : 0};
 
-	const struct service *service = find(ports[1], p->protocol, address, v6);
+	const struct service *service = find(packet_vip_port(p, v6), p->protocol, address, v6);
 
 	if (!service)
 		return REASON_no_service;
 	/* every balancer of the segment gets such a frame: each would send it on */
-	if (unlikely(is_group_mac(p->ip - sizeof(struct ethhdr))))
+	if (unlikely(is_group_mac(packet_frame(p, v6))))
 		return REASON_not_unicast;
 	p->service = service;
 	return REASON_go_on;

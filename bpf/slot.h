@@ -1,44 +1,94 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Stage slot: flow hash, the pool's slot, and the backend that owns it. */
+/* Stage slot: flow hash, the pool's slot, and the backend that owns it; where the slot is not steady, stage flow. */
 #ifndef SLUICE_SLOT_H
 #define SLUICE_SLOT_H
 
+#include "flow_stage.h"
 #include "maps.h"
 #include "packet.h"
 
 /* Hash of source and destination address and port and the protocol, or of the source address alone. */
 static __always_inline __u32 flow_hash(const struct packet *p, bool v6, bool source_only)
 {
-	if (v6) {
-		const struct ipv6hdr *ip = p->ip;
-		const __be32 *source = (const __be32 *)&ip->saddr;
-		static const __be32 none[4];
-
-		if (source_only)
-			return hash_flow6(&settings.key, source, none, 0, 0);
-		return hash_flow6(&settings.key, source, (const __be32 *)&ip->daddr, *(const __u32 *)(ip + 1),
-				  p->protocol);
-	}
-	const struct iphdr *ip = p->ip;
+	const __be32 *client = packet_client(p, v6), *vip = packet_vip(p, v6);
+	static const __be32 none[4];
 
 	if (source_only)
-		return hash_flow4(&settings.key, ip->saddr, 0, 0, 0);
-	return hash_flow4(&settings.key, ip->saddr, ip->daddr, *(const __u32 *)(ip + 1), p->protocol);
+		return v6 ? hash_flow6(&settings.key, client, none, 0, 0) : hash_flow4(&settings.key, *client, 0, 0, 0);
+	return v6 ? hash_flow6(&settings.key, client, vip, packet_ports(p, v6), p->protocol)
+		  : hash_flow4(&settings.key, *client, *vip, packet_ports(p, v6), p->protocol);
+}
+
+static __always_inline __u32 flow_pick(struct xdp_md *ctx, const struct service *service, __u64 word, __u32 hash,
+				       bool about, bool v6)
+{
+	struct packet p = packet_of(ctx);
+	struct flow_ask ask = {.service = service->index};
+
+	p.about = about;
+	p.ip += about ? (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + ICMP_HEADER_LENGTH : 0;
+	if (packet_transport(&p, v6) + sizeof(__u32) > packet_end(&p))
+		return 0;
+	p.protocol = v6 ? ((const struct ipv6hdr *)p.ip)->nexthdr : ((const struct iphdr *)p.ip)->protocol;
+	*(__u64 *)&ask.slot = word;
+	ask_packet(&ask, &p, v6);
+	if (service->flags & SERVICE_MOVING)
+		ask_move(&ask, service, hash, flow_hash(&p, v6, true));
+	return flow_decide(&ask);
+}
+
+/*
+ * The way of packets whose flows may have records: the backend, and in the high half who else may have the flow.
+ * Functions of their own, so that the steady path keeps its registers and all of them together their 512 bytes of
+ * stack. They begin with the frame again, for a struct packet that is handed over would live in memory.
+ */
+static __noinline __u32 flow_pick4(struct xdp_md *ctx, const struct service *service, __u64 word, __u32 hash,
+				   bool about)
+{
+	return flow_pick(ctx, service, word, hash, about, false);
+}
+
+static __noinline __u32 flow_pick6(struct xdp_md *ctx, const struct service *service, __u64 word, __u32 hash,
+				   bool about)
+{
+	return flow_pick(ctx, service, word, hash, about, true);
+}
+
+static __always_inline struct table_use use_load(const struct service *service)
+{
+	union {
+		__u64 word;
+		struct table_use use;
+	} loaded = {.word = *(const volatile __u64 *)&service->slot_first};
+
+	return loaded.use;
 }
 
 static __always_inline enum reason slot_pick(struct packet *p, bool v6)
 {
-	const struct service *service = p->service;
-	const struct slot *slot;
+	/* the table first: who sees a new one sees that the service is moving, too */
+	const struct table_use table = use_load(p->service);
+	const __u16 flags = *(const volatile __u16 *)&p->service->flags;
+	const __u64 *slot;
 	__u32 index, pick;
+	__u64 word;
 
 	p->hash = flow_hash(p, v6, false);
-	pick = unlikely(service->flags & SERVICE_HASH_SOURCE) ? flow_hash(p, v6, true) : p->hash;
-	index = service->slot_first + hash_slot(pick, service->slot_count);
+	pick = unlikely(flags & SERVICE_HASH_SOURCE) ? flow_hash(p, v6, true) : p->hash;
+	index = table.slot_first + hash_slot(pick, table.slot_count);
 	slot = bpf_map_lookup_elem(&slots, &index);
 	if (unlikely(!slot))
 		return REASON_no_backend;
-	p->backend = slot->owner;
+	word = *(const volatile __u64 *)slot; /* once: the agent may change it meanwhile */
+	p->backend = ((const struct slot *)&word)->owner;
+	if (settings.features & FEATURE_TRANSITION &&
+	    unlikely(((const struct slot *)&word)->phase || flags & SERVICE_MOVING)) {
+		__u32 decided = v6 ? flow_pick6(p->ctx, p->service, word, p->hash, p->about)
+				   : flow_pick4(p->ctx, p->service, word, p->hash, p->about);
+
+		p->backend = decided & 0xffff;
+		p->other = decided >> 16;
+	}
 	return p->backend ? REASON_go_on : REASON_no_backend;
 }
 

@@ -5,8 +5,10 @@
  * reason carries the XDP action, and the exit counts it.
  *
  *   parse    is it a whole TCP or UDP packet?            parse.h
+ *   icmp     else: an ICMP error about one of ours?      icmp.h
  *   service  which service has its destination?          service.h
  *   slot     flow hash → the pool's slot → backend       slot.h
+ *   flow     in transitions: the flow's record           flow_stage.h
  *   encap    the backend's finished header before it     encap.h
  *   count    reason, service and backend; XDP action     count.h
  *
@@ -14,6 +16,7 @@
  */
 #include "count.h"
 #include "encap.h"
+#include "icmp.h"
 #include "packet.h"
 #include "parse.h"
 #include "service.h"
@@ -23,9 +26,6 @@ static __always_inline enum reason forward(struct packet *p, bool v6)
 {
 	enum reason reason;
 
-	reason = parse(p, v6);
-	if (reason)
-		return reason;
 	reason = service_find(p, v6);
 	if (reason)
 		return reason;
@@ -35,21 +35,46 @@ static __always_inline enum reason forward(struct packet *p, bool v6)
 	return encap(p, v6);
 }
 
+static __always_inline int forward_icmp(struct xdp_md *ctx, bool v6)
+{
+	struct packet p = packet_of(ctx);
+
+	return count(&p, icmp_read(&p, v6) ?: forward(&p, v6));
+}
+
+/* Functions of their own, so that TCP and UDP keep their registers. */
+static __noinline int forward_icmp4(struct xdp_md *ctx)
+{
+	return forward_icmp(ctx, false);
+}
+
+static __noinline int forward_icmp6(struct xdp_md *ctx)
+{
+	return forward_icmp(ctx, true);
+}
+
+static __always_inline int balance(struct packet *p, bool v6)
+{
+	enum reason reason = parse(p, v6);
+
+	if (unlikely(reason == REASON_not_tcp_udp))
+		return v6 ? forward_icmp6(p->ctx) : forward_icmp4(p->ctx);
+	return count(p, reason ?: forward(p, v6));
+}
+
 SEC("xdp")
 int sluice(struct xdp_md *ctx)
 {
-	struct packet p = {.ctx = ctx, .length = ctx->data_end - ctx->data};
-	const struct ethhdr *eth = (void *)(long)ctx->data;
+	struct packet p = packet_of(ctx);
 	__be16 type;
 
-	if ((void *)(eth + 1) > packet_end(&p))
+	if (p.ip > packet_end(&p))
 		return count(&p, REASON_malformed);
-	p.ip = eth + 1;
-	type = *(const __be16 *)((void *)eth + 12); /* the struct is packed: it would be read byte by byte */
+	type = *(const __be16 *)(p.ip - 2); /* struct ethhdr is packed: it would be read byte by byte */
 	if (type == bpf_htons(ETH_P_IP))
-		return count(&p, forward(&p, false));
+		return balance(&p, false);
 	if (type == bpf_htons(ETH_P_IPV6))
-		return count(&p, forward(&p, true));
+		return balance(&p, true);
 	return count(&p, REASON_not_ip);
 }
 

@@ -11,6 +11,7 @@
 
 #include <linux/types.h>
 
+#include "flow.h"
 #include "hash.h"
 #include "vip.h"
 
@@ -46,25 +47,18 @@ struct prefix_key6 {
 };
 _Static_assert(sizeof(struct prefix_key6) == 24, "prefix_key6");
 
-/*
- * One slot of a pool's Maglev table. It is read and written as one aligned
- * 8-byte word, so a packet never sees half a change.
- */
-struct slot {
-	__u16 owner;	   /* backend index, 0: none */
-	__u16 reserved[3]; /* zero; previous owner and phase of a transition will live here */
-} __attribute__((aligned(8)));
-_Static_assert(sizeof(struct slot) == 8, "slot");
-
 /* What the dataplane puts before a packet. ENCAP_NONE: no next hop is known. */
 enum encap {
 	ENCAP_NONE,
 	ENCAP_L2,    /* new Ethernet header only */
 	ENCAP_IPIP4, /* outer IPv4 */
 	ENCAP_IPIP6, /* outer IPv6 */
-	ENCAP_GUE4,  /* outer IPv4, UDP, GUE variant 1 (no GUE header) */
-	ENCAP_GUE6,  /* outer IPv6, UDP, GUE variant 1 */
+	ENCAP_GUE4,  /* outer IPv4, UDP, GUE variant 1 (no GUE header); with a second hop variant 0 */
+	ENCAP_GUE6,  /* outer IPv6, likewise */
 };
+
+#define BACKEND_SERVES	   0x1 /* connections that it has go on; without it, records that name it count as none */
+#define BACKEND_SECOND_HOP 0x2 /* it forwards what is not its own: wire.h */
 
 /*
  * A backend's finished outer header. `header` starts with the destination MAC
@@ -83,8 +77,8 @@ struct backend {
 	__u32 ifindex; /* out interface */
 	__u16 mtu;     /* largest IP packet, outer header included, in bytes */
 	__u8 encap;    /* enum encap */
-	__u8 zero;
-	__u8 pad[2]; /* puts header at offset 10 */
+	__u8 flags;    /* BACKEND_* */
+	__u8 pad[2];   /* puts header at offset 10 */
 	__u8 header[BACKEND_HEADER_MAX];
 	__u8 spare[56]; /* two cache lines, so that entries never share one */
 } __attribute__((aligned(8)));
@@ -110,6 +104,7 @@ struct count_page {
 	struct counters reason[COUNT_REASONS];
 	struct counters service[SLUICE_MAX_SERVICES];
 	struct counters backend[SLUICE_MAX_BACKENDS + 1];
+	__u64 tracked[SLUICE_MAX_SERVICES]; /* packets for which a flow record was looked for */
 };
 _Static_assert((SLUICE_MAX_SERVICES & (SLUICE_MAX_SERVICES - 1)) == 0, "SLUICE_MAX_SERVICES is a mask plus one");
 _Static_assert((SLUICE_MAX_BACKENDS & (SLUICE_MAX_BACKENDS + 1)) == 0, "SLUICE_MAX_BACKENDS is a mask");
@@ -120,16 +115,20 @@ _Static_assert(sizeof(struct count_page) % 64 == 0, "CPUs must not share a cache
  * branches of what is not configured. A change loads the program anew and
  * replaces it atomically.
  */
-#define FEATURE_ANY_PORT 0x1 /* some service takes any port */
-#define FEATURE_PREFIX4	 0x2 /* some service has an IPv4 prefix */
-#define FEATURE_PREFIX6	 0x4 /* some service has an IPv6 prefix */
+#define FEATURE_ANY_PORT   0x1	/* some service takes any port */
+#define FEATURE_PREFIX4	   0x2	/* some service has an IPv4 prefix */
+#define FEATURE_PREFIX6	   0x4	/* some service has an IPv6 prefix */
+#define FEATURE_TRANSITION 0x8	/* some pool has a transition window */
+#define FEATURE_SECOND_HOP 0x10 /* some pool's backends forward what is not theirs */
 
 struct settings {
 	struct flow_key key;
 	__u64 object; /* identifies the program's object file; user space compares it on adoption */
 	__u32 features;
 	__u32 slot_capacity; /* entries of the slots array */
+	__u32 flow_capacity; /* of the flow map */
+	__u32 zero;
 };
-_Static_assert(sizeof(struct settings) == sizeof(struct flow_key) + 16, "settings");
+_Static_assert(sizeof(struct settings) == sizeof(struct flow_key) + 24, "settings");
 
 #endif

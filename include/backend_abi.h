@@ -12,6 +12,7 @@
 #define BACKEND_MAX_FROM  4096
 #define BACKEND_MAX_OWN	  4096 /* addresses of the host */
 #define BACKEND_MAX_LINKS 16   /* interfaces with our programs */
+#define BACKEND_FRAGMENTS 4096 /* fragmented packets that are being sent on at a time */
 
 /*
  * Our filters on the clsact qdisc, the same on every host, so that they can be
@@ -36,6 +37,15 @@ struct net_key {
 };
 _Static_assert(sizeof(struct net_key) == 24, "net_key");
 
+/* What a packet's fragments have in common. Words of IPv4 as in address_key; `id` and `protocol` as in the header. */
+struct fragments_key {
+	__be32 source[4];
+	__be32 destination[4];
+	__u32 id;
+	__u32 protocol;
+};
+_Static_assert(sizeof(struct fragments_key) == 40, "fragments_key");
+
 /* Largest MSS that SYN segments may offer, in bytes; 0: leave it as it is. */
 struct link_mss {
 	__u16 mss4;
@@ -59,8 +69,12 @@ _Static_assert(sizeof(struct link_mss) == 4, "link_mss");
 	OUTCOME(gue_unsupported, "GUE with control messages, flags or a payload that is not IP")                       \
 	OUTCOME(not_vip, "encapsulated, but the inner destination is no VIP of this host")                             \
 	OUTCOME(ecn_drop, "dropped: congestion was signalled on a connection that cannot be told (RFC 6040)")          \
-	OUTCOME(no_room, "dropped: the kernel would not remove the outer header")                                      \
-	OUTCOME(mss_clamped, "SYN or SYN-ACK of a VIP whose MSS was lowered")
+	OUTCOME(no_room, "dropped: the kernel would not change the packet")                                            \
+	OUTCOME(mss_clamped, "SYN or SYN-ACK of a VIP whose MSS was lowered")                                          \
+	OUTCOME(forwarded, "no connection of this host: sent on to the backend that may have it")                      \
+	OUTCOME(hop_expired, "dropped: to be sent on, but the outer TTL is used up")                                   \
+	OUTCOME(hop_not_from, "of decap_gue: should have been sent on, but to an address in no --from prefix")         \
+	OUTCOME(hop_family, "of decap_gue: should have been sent on, but to an address of the other IP version")
 
 enum outcome {
 #define OUTCOME_ENUM(name, help) OUTCOME_##name,

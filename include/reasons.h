@@ -14,7 +14,7 @@
 	REASON(forwarded, XDP_TX, "sent to a backend, out of the interface it came from")                              \
 	REASON(redirected, XDP_REDIRECT, "sent to a backend, out of another interface")                                \
 	REASON(not_ip, XDP_PASS, "neither IPv4 nor IPv6 (ARP, VLAN-tagged, ...): to the host")                         \
-	REASON(not_tcp_udp, XDP_PASS, "neither TCP nor UDP (ICMP, ...): to the host")                                  \
+	REASON(not_tcp_udp, XDP_PASS, "neither TCP nor UDP, nor an ICMP error about them: to the host")                \
 	REASON(malformed, XDP_PASS, "too short for its headers or its lengths: to the host")                           \
 	REASON(ip_options, XDP_PASS, "IPv4 options or IPv6 extension headers: to the host")                            \
 	REASON(fragment, XDP_PASS, "a fragment, which has no ports: to the host")                                      \

@@ -19,6 +19,7 @@
 
 /* What a VIP leads to: the pool's slots, straight away, so that no pool map is needed. */
 #define SERVICE_HASH_SOURCE 0x1 /* hash the source address alone */
+#define SERVICE_MOVING	    0x2 /* its move (flow.h) has to be looked at */
 
 struct service {
 	__u32 slot_first; /* the pool's first slot in the slots array */

@@ -3,7 +3,7 @@
 #
 # A load balancer at work, on one host, in network namespaces of its own: real nginx servers behind Sluice, asked by
 # curl and wrk over IPv4 and IPv6, through an ipip, a gue and an l2 pool. The agent is killed under load, and then a server;
-# between them comes a table of who served how much.
+# between them comes a table of who served how much. At the end all servers are restarted without a failed request.
 #
 #     demo.sh          shows it and takes everything down again
 #     KEEP=1 demo.sh   leaves it up, to play with
@@ -207,6 +207,7 @@ write_config() {
 		hash_key: "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 		defaults:
 		  probe: {type: http, path: /probe, interval: 200ms, timeout: 200ms, rise: 2, fall: 2}
+		  transition: {window: 3s, udp_window: 1s, idle: 60s} # short, for a demo
 		pools:
 		  ipip:
 		    forward: ipip
@@ -275,11 +276,12 @@ run_curl() {
 	printf '   curl, IPv%s: %s\n' "$2" "$(sort <<<"$answers" | uniq -c | awk '{ printf "%s %s times  ", $2, $1 }')"
 }
 
-check_wrk() { # POOL FAMILY OUTPUT
+check_wrk() { # POOL FAMILY OUTPUT [HOW]
 	if grep -qE 'Socket errors|Non-2xx' <<<"$3" || ! grep -q 'requests in' <<<"$3"; then
 		failed "wrk $(url "$1" "$2"): $(grep -E 'Socket errors|Non-2xx|unable' <<<"$3" | xargs)"
 	fi
-	printf '   wrk,  IPv%s: %s\n' "$2" "$(awk '/requests in/ { print $1 " requests, a connection each" }' <<<"$3")"
+	printf '   wrk,  IPv%s: %s requests, %s\n' "$2" "$(awk '/requests in/ { print $1 }' <<<"$3")" \
+		"${4:-a connection each}"
 }
 
 run_wrk() { # POOL FAMILY SECONDS
@@ -318,7 +320,7 @@ fail_over() {
 	output=$!
 	sleep 1
 	killed=$(date +%s%3N)
-	ip netns pids "${prefix}blue" | xargs kill -KILL
+	stop_server blue
 	if ! await 5 event_since "$killed" backend_down ipip blue; then
 		failed "blue was killed, and the probes did not find out"
 		return
@@ -335,6 +337,44 @@ fail_over() {
 	errors=$(awk '/Socket errors/ { gsub(/[^0-9 ]/, ""); print $1 + $2 + $3 + $4 }' "$run/wrk.log")
 	printf '   wrk: %s requests, of which %s failed: connections to the dead server\n' \
 		"$(awk '/requests in/ { print $1 }' "$run/wrk.log")" "${errors:-0}"
+}
+
+stop_server() { ip netns pids "$prefix$1" | xargs kill -KILL; }
+
+# Servers are drained, stopped and started: their connections end by themselves, and new ones go to the others.
+restart_servers() { # SERVER...
+	local server drains=() began=$SECONDS
+	printf '   %s and %s drain: new connections go to the others ...\n' "$@"
+	for server; do
+		sluice backend drain gue "$server" --wait >"$run/drain-$server.log" 2>&1 &
+		drains+=($!)
+	done
+	for server; do
+		wait "${drains[0]}" || failed "$server was not drained: $(<"$run/drain-$server.log")"
+		drains=("${drains[@]:1}")
+	done
+	printf '   ... after %s s their last ones have ended. They are stopped, started, and get new ones again\n' \
+		"$((SECONDS - began))"
+	for server; do
+		stop_server "$server"
+		run_server "$server"
+		sluice backend ready gue "$server" >/dev/null
+	done
+	await 10 all_up || failed "$* were started again, and did not come back"
+}
+
+# All servers are restarted while wrk runs, over connections that it keeps until the server ends them.
+restart_all() {
+	local load
+	echo 'function delay() return math.random(0, 8) end' >"$run/paced.lua" # milliseconds: the servers are not all busy
+	nsenter --net="/run/netns/${prefix}client2" -- wrk -t1 -c16 -d1h --timeout 5s -s "$run/paced.lua" \
+		"$(url gue 4)-restarts" >"$run/wrk.log" 2>&1 &
+	load=$!
+	restart_servers red blue
+	restart_servers green gold
+	kill -INT "$load"
+	wait "$load" || true
+	check_wrk gue 4 "$(<"$run/wrk.log")" "over connections that last"
 }
 
 last_text() { # POOL BACKEND
@@ -415,6 +455,8 @@ demo() {
 	report
 	say "A server dies under load, and comes back"
 	fail_over
+	say "All servers are restarted under load, two at a time"
+	restart_all
 	if ((failures)); then
 		printf '\n%s\n' "$failures of the runs above had failed requests." >&2
 		return 1

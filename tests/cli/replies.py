@@ -19,7 +19,8 @@ def backend(pool, name, index, **more):
     return {
         "pool": pool, "name": name, "index": index, "address": f"10.0.0.{10 + index}", "resolved": True, "why": None,
         "interface": "eth0", "next_hop": f"10.0.0.{10 + index}", "mac": "02:00:00:00:00:b1", "mtu": 1500, "slots": 5,
-        "packets": 0, "bytes": 0, "state": "up", "state_since": ago(11045), "kept": False, "weight": 100,
+        "records": 0, "packets": 0, "bytes": 0, "state": "up", "state_since": ago(11045), "kept": False, "drained": False,
+        "weight": 100,
         "weight_now": 100, "share": 0.5, "probe": "GET /healthz: 200 after 0.9 ms", "trouble": None,
         "probes": [{"type": "http", "verdict": "up", "run": 12, "text": "GET /healthz: 200 after 0.9 ms",
                     "ago_ms": 300, **AIM}],
@@ -67,6 +68,7 @@ STANDINGS = [
 def pool(name, **more):
     return {"name": name, "forward": "gue", "table_size": 65537, "first_slot": 0, "backends": 2, "resolved": 2,
             "services": ["www"], "packets": 5, "bytes": 500, "state": "ok", "usable": True, "up": 2, "kept": 0,
+            "slots_open": 0, "slots_settled": 0, "moving": 0, "records": 0, "tracked_share": 0.002,
             "troubled": 0, "min_healthy": 1, "degraded": False, "fallback": None, "fallback_in_use": False,
             "effective": name, **more}
 
@@ -80,7 +82,25 @@ POOLS = [
     pool("blind", troubled=2),
 ]
 SERVICES = [{"name": "www", "addresses": ["192.0.2.10"], "ports": ["80/tcp"], "pool": "web", "hash": "flow",
-             "packets": 5, "bytes": 500}]
+             "packets": 5, "bytes": 500, "tracked": 2}]
+
+
+def flow_sum(pool, backend, phase, records):
+    return {"pool": pool, "backend": backend, "phase": phase, "records": records, "closing": 3, "oldest_s": 840,
+            "newest_s": 2}
+
+
+FLOWS = {"records": 1237, "capacity": 1048576, "swept_s": 1, "pass_ms": 12,
+         "flows": [flow_sum("web", "web1", "tcp", 1200), flow_sum("web", "web2", "settled", 30),
+                   flow_sum("dns", "web1", "open", 7)]}
+
+
+def flow_record(number, **more):
+    return {"client": f"198.51.100.7:{40000 + number}", "vip": "192.0.2.10:443", "protocol": "tcp", "pool": "web",
+            "backend": "web1", "phase": "tcp", "age_s": 130, "idle_s": 4, "closing": False, **more}
+
+
+RECORDS = [flow_record(number) for number in range(3)]
 NEIGHBOURS = [{"address": "10.0.0.11", "interface": "eth0", "mac": "02:00:00:00:00:b1", "known": True,
                "state": "reachable", "backends": 1}]
 DROPS = [
@@ -125,7 +145,9 @@ EVENTS = [
     event(5, "backend_drain", pool="web", backend="web2", uid=0, text="disk swap"),
 ]
 CHANGES = {"changes": [{"change": "add", "what": "backend web/web3", "detail": "weight 1"},
-                       {"change": "remove", "what": "pool old", "detail": ""},
+                       {"change": "remove", "what": "pool old", "detail": "", "warning": "removed: they are cut"},
                        {"change": "change", "what": "service www", "detail": "pool web -> dns"}],
            "warnings": []}
-LINES = "+ backend web/web3: weight 1\n- pool old\n~ service www: pool web -> dns\n"
+LINES = ("+ backend web/web3: weight 1\n"
+         "- pool old\n    warning: removed: they are cut\n"
+         "~ service www: pool web -> dns\n")

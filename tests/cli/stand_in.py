@@ -33,6 +33,7 @@ class Agent:
         self.answers = {
             ("GET", "/v1/backends"): (200, replies.BACKENDS),
             ("GET", "/v1/pools"): (200, replies.POOLS),
+            ("GET", "/v1/flows"): self.answer_flows,
             ("GET", "/v1/drops"): (200, replies.DROPS),
             ("GET", "/v1/status"): (200, replies.STATUS),
             ("GET", "/v1/bpf"): (200, replies.BPF),
@@ -53,6 +54,15 @@ class Agent:
     def answer_events(self):
         query = self.queries["/v1/events"]
         return 200, self.since(query)[-int(query.get("limit", 0)):]
+
+    def answer_flows(self):
+        """The records in two pieces."""
+        query = self.queries["/v1/flows"]
+        if "records" not in query:
+            return 200, replies.FLOWS
+        limit, first = int(query["limit"]), query.get("from") in (None, "0")
+        flows = (replies.RECORDS[:2] if first else replies.RECORDS[2:])[:limit]
+        return 200, {"complete": not first, "next": 77 if first and limit > 2 else None, "flows": flows}
 
     def wait_for(self, method, path):
         """Until that has been asked."""

@@ -41,10 +41,10 @@ def test_every_verb_has_help(verb):
     (["relod"], "unknown verb 'relod': did you mean 'reload'?"),
     (["d"], "'d' is ambiguous: diff, detach"),
     ([""], "unknown verb ''"),
-    (["show"], "services, pools, backends, neighbours, drops, events or bpf"),
+    (["show"], "services, pools, backends, flows, neighbours, drops, events or bpf"),
     (["co", "x"], "'confirm' takes no 'x'"),
     (["c"], "'c' is ambiguous: check, confirm"),
-    (["show", "flows"], "choose one of services, pools"),
+    (["show", "tables"], "choose one of services, pools"),
     (["show", "bpf", "x"], "takes no name"),
     (["show", "pools", "a", "b"], "'show pools' takes no 'b': it shows all, or those of one name"),
     (["status", "--watch"], "'status' takes no --watch"),
@@ -59,6 +59,12 @@ def test_every_verb_has_help(verb):
     (["show", "backends", "a", "b", "c"], "takes no 'c'"),
     (["show", "events", "--watch"], "see 'sluice watch'"),
     (["show", "events", "--all", "--count", "3"], "exclude each other"),
+    (["show", "flows", "--records", "--all", "--count", "3"], "exclude each other"),
+    (["show", "flows", "--count", "3"], "go with --records"),
+    (["show", "flows", "--watch"], "'show flows' takes no --watch"),
+    (["show", "flows", "a", "b"], "'show flows' takes no 'b'"),
+    (["show", "pools", "--records"], "--records goes with 'show flows'"),
+    (["backend", "maint", "web", "web1", "--wait"], "'backend maint' takes no --wait"),
     (["show", "events", "--count", "0"], "give a number from 1"),
     (["watch", "--json=1"], "takes no value"),
     (["watch", "a", "b", "c"], "'watch' takes no 'c'"),
@@ -189,9 +195,9 @@ def test_backends_table(agent):
 
 def test_backends_in_detail(agent):
     lines = ask(agent, "show", "backends", "web", "web1", "--long").stdout.splitlines()
-    assert lines[0].split() == ("POOL NAME ADDRESS STATE SINCE WEIGHT SHARE SLOTS INTERFACE NEXT HOP MAC MTU "
-                                "PACKETS BYTES PROBE").split()
-    assert lines[1].split()[8:12] == ["5", "eth0", "10.0.0.11", "02:00:00:00:00:b1"]
+    assert lines[0].split() == ("POOL NAME ADDRESS STATE SINCE WEIGHT SHARE SLOTS RECORDS INTERFACE NEXT HOP MAC "
+                                "MTU PACKETS BYTES PROBE").split()
+    assert lines[1].split()[8:13] == ["5", "0", "eth0", "10.0.0.11", "02:00:00:00:00:b1"]
     assert lines[3:] == ["web/web1 probe http: up, 12 alike in a row, the last 0.3 s ago: "
                          "GET /healthz: 200 after 0.9 ms"]
 
@@ -441,11 +447,54 @@ def test_check_shows_no_blank_lines(folder, content, says):
     assert run("check", path).stderr == f"{path}{says}'interfaces' and 'hash_key' are needed at least\n1 error\n"
 
 
-def test_check_of_a_right_file(folder):
+@pytest.fixture
+def right(folder):
     path = folder / "right.yaml"
     path.write_text('interfaces: [{name: eth0}]\nhash_key: "0f1e2d3c4b5a69788796a5b4c3d2e1f0"\n'
                     "pools: {web: {forward: ipip, backends: [{name: a, address: 10.0.0.1}]}}\n"
                     "services: {www: {address: [192.0.2.1], ports: [80/tcp], pool: web}}\n", encoding="ascii")
-    result = run("check", path)
-    assert (result.returncode, result.stdout) == (0, f"{path}: ok: 1 service, 1 pool, 1 backend, 1 interface\n")
-    assert json.loads(run("check", "--json", path).stdout) == {"ok": True, "errors": None}
+    return path
+
+
+def says_ok(path):
+    return f"{path}: ok: 1 service, 1 pool, 1 backend, 1 interface\n"
+
+
+def test_check_of_a_right_file(folder, right):
+    result = run("--socket", folder / "none", "check", right)
+    assert (result.returncode, result.stdout, result.stderr) == (0, says_ok(right), "")
+    result = run("--socket", folder / "none", "check", "--json", right)
+    assert json.loads(result.stdout) == {"ok": True, "errors": None, "warnings": []}
+
+
+def test_check_asks_the_agent_what_would_break(agent, right):
+    agent.answers["POST", "/v1/diff"] = (200, {"changes": CHANGES["changes"]})
+    result = ask(agent, "check", right)
+    assert (result.returncode, result.stdout) == (
+        0, says_ok(right) + "    warning: pool old: removed: they are cut\n")
+    assert agent.bodies["/v1/diff"] == right.read_bytes()
+    result = ask(agent, "check", "--json", right)
+    assert json.loads(result.stdout) == {"ok": True, "errors": None, "warnings": ["pool old: removed: they are cut"]}
+
+
+def test_check_cuts_a_long_list_of_warnings(agent, right):
+    changes = [{"change": "remove", "what": f"pool p{i}", "detail": "", "warning": "cut"} for i in range(12)]
+    agent.answers["POST", "/v1/diff"] = (200, {"changes": changes})
+    assert ask(agent, "check", right).stdout.endswith(
+        f"    warning: pool p9: cut\n    and 2 more: sluice diff {right}\n")
+    assert len(json.loads(ask(agent, "check", "--json", right).stdout)["warnings"]) == 12
+
+
+def test_check_does_not_depend_on_the_agent(agent, right):
+    go_on = threading.Event()
+    for answer in ((422, {"error": "wrong"}), (200, b"no JSON"), (200, []), lambda: go_on.wait(60) and (200, CHANGES)):
+        agent.answers["POST", "/v1/diff"] = answer
+        result = ask(agent, "check", right)
+        assert (result.returncode, result.stdout, result.stderr) == (0, says_ok(right), "")
+    go_on.set()
+
+
+def test_check_of_a_pipe(agent, right):
+    result = ask(agent, "check", "/dev/stdin", input=right.read_text(encoding="ascii"))
+    assert (result.returncode, result.stdout) == (0, says_ok("/dev/stdin"))
+    assert agent.asked == []  # it was read once, which was enough

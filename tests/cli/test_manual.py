@@ -67,7 +67,7 @@ def keys(value):
 
 @pytest.mark.parametrize("arguments", [
     ["status"], ["show", "services"], ["show", "pools"], ["show", "backends"], ["show", "neighbours"],
-    ["show", "drops"], ["show", "events"], ["show", "bpf"], ["watch", "--count", "1"], ["diff"], ["reload"],
+    ["show", "flows"], ["show", "flows", "--records"], ["show", "drops"], ["show", "events"], ["show", "bpf"], ["watch", "--count", "1"], ["diff"], ["reload"],
     ["apply", os.devnull], ["rollback"], ["confirm"], ["check", os.devnull], ["version"],
     ["backend", "maint", "web", "gone", "none"],
 ], ids=" ".join)
@@ -112,8 +112,8 @@ def test_manual_names_every_key_that_is_made():
     assert made <= LITERALS
     # and the stand-in agent has all that tables and status are made from
     said = set(keys([replies.STATUS, replies.SERVICES, replies.POOLS, replies.STANDINGS, replies.NEIGHBOURS,
-                     replies.DROPS, replies.EVENTS, replies.BPF, replies.CHANGES]))
-    assert made - said <= {"confirm_ms", "error"}  # apply's, and a refusal's
+                     replies.FLOWS, replies.RECORDS, replies.DROPS, replies.EVENTS, replies.BPF, replies.CHANGES]))
+    assert made - said <= {"complete", "confirm_ms", "error", "next"}  # of pieces of records, apply's, and a refusal's
 
 
 def test_manual_names_every_metric():
@@ -161,6 +161,8 @@ def complete(agent, *words):
     (["backend", "drain", "dns", ""], ["web1"]),
     (["backend", "drain", "--f"], ["--for"]),
     (["show", "backends", "d"], ["dns"]),
+    (["show", "flows", "d"], ["dns"]),
+    (["show", "flows", "--r"], ["--records"]),
     (["show", "events", "web", ""], ["web1", "web2"]),
     (["show", "drops", ""], []),
     (["watch", "a"], ["api"]),

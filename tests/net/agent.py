@@ -90,13 +90,13 @@ class UnixConnection(http.client.HTTPConnection):
 class Agent:
     """One sluiced, which may be started, ended and started again. Its log is kept in one file."""
 
-    def __init__(self, topology, name="agent"):
+    def __init__(self, topology, name="agent", host="lb"):
         folder = topology.folder
-        self.topology = topology
+        self.host = topology.namespaces[host]
         self.config_file = folder / f"{name}.yaml"
         self.socket = folder / name / "control.sock"
         self.state = folder / f"{name}-state"
-        self.bpffs = topology.bpffs / "sluice"
+        self.bpffs = topology.bpffs / ("sluice" if host == "lb" else f"sluice-{host}")
         self.log_file = folder / f"{name}.log"
         self.program = BUILD / "sluiced"
         self.environment = None  # of sluiced; None: this process's
@@ -115,9 +115,9 @@ class Agent:
 
     def popen(self, *more):
         with open(self.log_file, "a") as log:
-            return self.topology.lb.popen(self.program, "--config", self.config_file, "--socket", self.socket,
-                                          "--state", self.state, "--bpffs", self.bpffs, *more,
-                                          env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            return self.host.popen(self.program, "--config", self.config_file, "--socket", self.socket, "--state",
+                                   self.state, "--bpffs", self.bpffs, *more, env=self.environment,
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def start(self, config=None, *more):
         if config is not None:
@@ -159,7 +159,7 @@ class Agent:
             connection.close()
 
     def cli(self, *arguments, check=True, timeout=30):
-        return self.topology.lb.run(BUILD / "sluice", "--socket", self.socket, *arguments, check=check, timeout=timeout)
+        return self.host.run(BUILD / "sluice", "--socket", self.socket, *arguments, check=check, timeout=timeout)
 
     def show(self, *subject):
         return json.loads(self.cli("--json", "show", *subject).stdout)

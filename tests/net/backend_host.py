@@ -105,6 +105,8 @@ class Hosts:
         self.state = folder / "state.json"
         for ns in (self.peer, self.host):
             run("ip", "netns", "add", ns)
+            # addresses are there at once, or some would come in the midst of a test
+            run("sysctl", "-qw", "net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0", ns=ns)
             run("ip", "link", "set", "lo", "up", ns=ns)
         run("ip", "link", "add", "p0", "type", "veth", "peer", "name", "h0", "netns", self.host, ns=self.peer)
         for ns, interface, own in ((self.peer, "p0", BALANCER), (self.host, "h0", HOST)):

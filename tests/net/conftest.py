@@ -21,8 +21,8 @@ TOOLS = {"ip": "iproute2", "ethtool": "ethtool", "nsenter": "util-linux", "nginx
 class Lab:
     """Everything at once: lab.client1 and the other namespaces, lab.backends, lab.agent."""
 
-    def __init__(self):
-        self.topology = topologies.Topology()
+    def __init__(self, more=None):
+        self.topology = topologies.Topology(more)
         try:
             self.agent = agents.Agent(self.topology)
             self.backends = topologies.Backends(self.topology, agents.VIPS + list(agents.PREFIXES))

@@ -94,19 +94,26 @@ def kill_in_turn(lab, slots, seconds):
 
 class Account:
     """What became of the connections that failed: `killed` (their server was), `new` (not yet answered, while the table
-    led to a server that was down), `moved` (their slot went to another owner while both lived) and `unexplained`."""
+    led to a server that was down), `moved` (their slot went to another owner while both lived: there must be none) and
+    `unexplained`."""
 
     def __init__(self, lab, slots, tables, connections, kills):
         self.slots, self.tables, self.kills, self.connections = slots, tables, kills, connections
         self.hash = FlowHash(KEY)
-        self.wrong = []  # answered by one that the table does not have for them
+        self.wrong = []  # answered by one that neither the table nor a record has for them
+        self.recorded = {}  # by source port: whom a flow record may name
         self.failed = {"killed": [], "new": [], "moved": [], "unexplained": []}
         for connection in connections:
             self.add(connection)
+            self.recorded.setdefault(connection["port"], set()).update(
+                self.owners(connection, connection["begun"], connection["ended"]))
 
     def owners(self, connection, begin, end):
+        """Whom it may have been sent to: a record of an earlier connection from that port lives on if the server ended
+        that one, for the balancer does not see what servers say."""
         slot = self.hash.slot(SOURCE, connection["port"], vip(MIX, 4), HTTP, self.slots.count)
-        return {self.slots.owner(table, slot) for table in self.tables.during(begin, end)}
+        owners = {self.slots.owner(table, slot) for table in self.tables.during(begin, end)}
+        return owners | self.recorded.get(connection["port"], set())
 
     def was_down(self, names, begin, end):
         return any(kill.name in names and kill.at <= end and kill.restored >= begin for kill in self.kills)

@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 
-SLOT = 8  # bytes: struct slot of include/abi.h
+SLOT = 8  # bytes: struct slot of include/flow.h
 WORDS = 11
 MASK = (1 << 64) - 1
 
@@ -80,8 +80,8 @@ class Slots:
             raise OSError(ctypes.get_errno(), "cannot open the slots")
         ids = json.loads((agent.state / "snapshot.json").read_text())["ids"]
         first, self.count = ids["pools"][pool]["first"], ids["pools"][pool]["size"]
-        self.indices = {name.removeprefix(f"{pool}/"): index for name, index in ids["backends"].items()
-                        if name.startswith(f"{pool}/")}
+        self.indices = {backend["name"]: ids["backends"][f"{pool}/{backend['address']}"]
+                        for backend in agent.config["pools"][pool]["backends"]}
         self.names = {index: name for name, index in self.indices.items()}
         page = first * SLOT // mmap.PAGESIZE * mmap.PAGESIZE
         self.begin = first * SLOT - page

@@ -115,6 +115,24 @@ def test_exit_codes(lab):
     assert nobody.returncode == NO_AGENT and "nobody.sock" in nobody.stderr
 
 
+def test_warnings_of_connections_that_would_break(lab):
+    config = base_config()
+    gone = [backend["name"] for backend in config["pools"]["mix"]["backends"][:2]]
+    config["pools"]["mix"]["backends"] = config["pools"]["mix"]["backends"][2:]
+    path = lab.folder / "without.json"
+    path.write_text(json.dumps(config))
+    warning = "removed: its connections are cut; drain it first"
+    told = [f"backend mix/{name}: {warning}" for name in gone]
+    assert lab.agent.cli("diff", path, check=False).stdout.count(f"    warning: {warning}\n") == 2
+    assert json.loads(lab.agent.cli("check", "--json", path).stdout)["warnings"] == told
+    lab.agent.cli("backend", "maint", "mix", gone[0])
+    try:
+        assert json.loads(lab.agent.cli("check", "--json", path).stdout)["warnings"] == told[1:]
+        assert lab.agent.cli("check", path).stdout.endswith(f"    warning: {told[1]}\n")
+    finally:
+        lab.agent.cli("backend", "ready", "mix", gone[0])
+
+
 def test_abbreviations(lab):
     assert lab.agent.cli("sh", "ba").stdout.splitlines()[0] == lab.agent.cli("show", "backends").stdout.splitlines()[0]
     ambiguous = lab.agent.cli("show", "s", check=False)

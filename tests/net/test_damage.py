@@ -11,7 +11,7 @@ import pytest
 
 from agent import yaml
 from test_agent import kernel_ids, xdp_of
-from topology import BUILD, Stream, address, wait_for
+from topology import BUILD, Stream, address, backend_address, wait_for
 from trouble import SERVERS, config, misbehaving, not_up, vip, wait_all_up
 
 FILES = ("snapshot.json", "health.json", "overrides.json", "events.jsonl", "applied.yaml")
@@ -189,7 +189,8 @@ def test_rollback_on_a_read_only_disk(served, small_disk):
             wait_all_up(served)
     finally:
         subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
-    wait_for(lambda: "vip/far1" in saved(agent, "snapshot.json")["ids"]["backends"], "the indices are kept", 40)
+    wait_for(lambda: f"vip/{backend_address('far1', 4)}" in saved(agent, "snapshot.json")["ids"]["backends"],
+             "the indices are kept", 40)
 
 
 def restart_with(lab, files, name, content):

@@ -68,9 +68,8 @@ class Watch:
     """`sluice watch`, whose events come in by and by."""
 
     def __init__(self, agent, *arguments):
-        self.process = agent.topology.lb.popen(BUILD / "sluice", "--socket", agent.socket, "--json", "watch",
-                                               *arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                               text=True)
+        self.process = agent.host.popen(BUILD / "sluice", "--socket", agent.socket, "--json", "watch", *arguments,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         self.events = []
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()

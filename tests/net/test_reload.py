@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from agent import MIX, NEW, VIP_OF, backends, base_config, vip
-from topology import ROOT, Stream, curl, wait_for, wrk
+from topology import ROOT, Stream, backend_address, curl, wait_for, wrk
 
 STEADY = vip(VIP_OF["ipip-4-near"], 4)
 STEADY6 = vip(VIP_OF["gue-6-far"], 6)
@@ -84,7 +84,8 @@ def test_full_disk(lab):
         lab.agent.reload(mix("near2", "back2"))
         assert "going on without a snapshot" in lab.agent.log()
         snapshot = lab.agent.state / "snapshot.json"
-        assert not snapshot.exists() or "mix/back2" in json.loads(snapshot.read_text())["ids"]["backends"]
+        kept = f"mix/{backend_address('back2', 4)}"
+        assert not snapshot.exists() or kept in json.loads(snapshot.read_text())["ids"]["backends"]
         with Stream(lab.client1, vip(MIX, 4), rate=2000, flows=50) as stream:
             lab.agent.end(signal.SIGKILL)
             lab.agent.start()
@@ -97,19 +98,40 @@ def test_full_disk(lab):
         lab.agent.start()
 
 
-def test_added_backend_moves_only_its_share(lab):
-    """Maglev: flows that do not go to the new backend stay where they are."""
-    lab.agent.reload(mix("near1", "near2", "far1"))
+def add_far2(lab, window):
+    """far2 comes to three others under 200 flows of UDP. Returns who had each of the flows, once newcomers reach it."""
+    few, all_four = mix("near1", "near2", "far1"), mix("near1", "near2", "far1", "far2")
+    for config in (few, all_four):
+        config["pools"]["mix"]["transition"] = {"window": window}
+    lab.agent.reload(few)
+    lab.agent.wait_resolved("mix")
+
+    def wait_rounds():
+        before = sum(lab.agent.packets("mix").values())
+        wait_for(lambda: sum(lab.agent.packets("mix").values()) > before + 3 * 200, "every flow has its turn")
+
     with Stream(lab.client1, vip(MIX, 4), rate=2000, flows=200) as stream:
-        before = {item["name"]: item["share"] for item in lab.agent.show("backends", "mix")}
-        lab.agent.reload(mix("near1", "near2", "far1", "far2"))
+        wait_rounds()
+        lab.agent.reload(all_four)
         lab.agent.wait_resolved("mix")
+        assert set(curl(lab.client2, vip(MIX, 4), lab.tag(), 100)) == {"near1", "near2", "far1", "far2"}
+        wait_rounds()
         result = stream.stop()
-    assert len(before) == 3
-    moved = [names for names in result["flow_backends"] if "+" in names]
-    assert result["lost"] == 0
+    assert result["lost"] == 0, result
+    return result["flow_backends"]
+
+
+def test_added_backend_moves_only_its_share(lab):
+    """Maglev: flows that do not go to the new backend stay where they are, even without transitions."""
+    moved = [names for names in add_far2(lab, "0s") if "+" in names]
     assert len(moved) < 200 * (0.25 + 0.15), f"{len(moved)} of 200 flows moved for a backend with a quarter"
-    assert sum("far2" in names for names in moved) >= len(moved) * 0.7, moved
+    assert sum("far2" in names for names in moved) >= max(len(moved) * 0.7, 20), moved
+
+
+def test_added_backend_moves_nobody(lab):
+    """Newcomers go to it at once, and whoever was there stays."""
+    names = add_far2(lab, "15m")
+    assert set(names) == {"near1", "near2", "far1"}, names
 
 
 def test_added_and_removed_services(lab):

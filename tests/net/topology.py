@@ -178,20 +178,27 @@ class Topology:
                                  *(f"addr add {self.on_link(SEGMENTS[segment], host, family)} dev {interface}"
                                    for family in (4, 6)))
 
-    def add_lb_interface(self, name):
+    def add_lb_interface(self, name, lb="lb", host=2, mac=None):
         """eth0 on the front segment or eth1 on the back one; also to make one again that was removed."""
         segment = {"eth0": "front", "eth1": "back"}[name]
-        port = f"lb-{name}"
-        self.router.ip(f"link add {port} type veth peer name {name} address {LB_MAC[name]} netns {self.prefix}lb",
+        port, namespace = f"{lb}-{name}", self.namespaces[lb]
+        self.router.ip(f"link add {port} type veth peer name {name} address {mac or LB_MAC[name]} "
+                       f"netns {self.prefix}{lb}",
                        f"link set {port} mtu 1600 master {segment}")
         self.router.run("ethtool", "-K", port, "tx", "off")
         self.router.run("ip", "link", "set", "dev", port, "xdpdrv", "obj", BUILD / "tests/pass.bpf.o", "sec", "xdp")
-        self.lb.run("ethtool", "-K", name, "tx", "off")
-        self.lb.ip(f"link set {name} mtu 1600 up",
-                   *(f"addr add {self.on_link(SEGMENTS[segment], 2, family)} dev {name}" for family in (4, 6)))
+        namespace.run("ethtool", "-K", name, "tx", "off")
+        namespace.ip(f"link set {name} mtu 1600 up",
+                     *(f"addr add {self.on_link(SEGMENTS[segment], host, family)} dev {name}" for family in (4, 6)))
         self.router.ip(f"link set {port} up")
         if name == "eth0":
-            self.lb.ip(*(f"route add default via {address(1, 1, family)}" for family in (4, 6)))
+            namespace.ip(*(f"route add default via {address(1, 1, family)}" for family in (4, 6)))
+
+    def add_balancer(self, name, host):
+        """Another one beside lb, host number `host` of both its segments; nothing is routed to it."""
+        self.namespaces[name] = Namespace(self.prefix + name)
+        for interface, segment in (("eth0", 1), ("eth1", 2)):
+            self.add_lb_interface(interface, name, host, f"02:00:00:00:0{segment}:{host:02x}")
 
     def close(self):
         for namespace in self.namespaces.values():

@@ -57,6 +57,13 @@ void counts_assert_equal(const struct counts *expected, const struct counts *see
 		differ += differences(reason_name(i), &expected->reasons[i], &seen->reasons[i], 1);
 	differ += differences("service", expected->services, seen->services, SLUICE_MAX_SERVICES);
 	differ += differences("backend", expected->backends, seen->backends, SLUICE_MAX_BACKENDS + 1);
+	for (int i = 0; i < SLUICE_MAX_SERVICES; i++) {
+		if (expected->tracked[i] == seen->tracked[i])
+			continue;
+		fprintf(stderr, "tracked[%d]: expected %llu, counted %llu\n", i, expected->tracked[i],
+			seen->tracked[i]);
+		differ++;
+	}
 	if (differ)
 		fail_msg("%u counters are not as expected", differ);
 }

@@ -16,6 +16,7 @@ struct counts {
 	struct counters reasons[REASON_COUNT];
 	struct counters services[SLUICE_MAX_SERVICES];
 	struct counters backends[SLUICE_MAX_BACKENDS + 1];
+	__u64 tracked[SLUICE_MAX_SERVICES];
 };
 
 /* One frame of `bytes` that ended so; NO_SERVICE and NO_BACKEND where none counts it. */

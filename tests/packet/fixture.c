@@ -20,7 +20,7 @@
 #include "model/vip_table.h"
 #include "sluice.skel.h"
 
-#define LOG_SIZE (1 << 20)
+#define LOG_SIZE  (1 << 20)
 #define VIPS_SIZE (VIP_BUCKETS * sizeof(struct vip_bucket))
 
 struct fixture {
@@ -67,8 +67,10 @@ static int load(struct fixture *fixture, const struct fixture_options *options, 
 		.key = fixture->key,
 		.features = options->features,
 		.slot_capacity = FIXTURE_SLOTS,
+		.flow_capacity = FIXTURE_FLOWS,
 	};
 	bpf_map__set_max_entries(skeleton->maps.slots, FIXTURE_SLOTS);
+	bpf_map__set_max_entries(skeleton->maps.flows, FIXTURE_FLOWS);
 	bpf_map__set_max_entries(skeleton->maps.counts, (__u32)libbpf_num_possible_cpus());
 	if (!options->full_size)
 		make_small(skeleton);
@@ -135,8 +137,7 @@ static struct vip_bucket *fixture_vips(struct fixture *fixture)
 	return fixture->vips;
 }
 
-void fixture_vip(struct fixture *fixture, const char *address, __u16 port, __u8 protocol,
-		 const struct service *service)
+void fixture_vip(struct fixture *fixture, const char *address, __u16 port, __u8 protocol, const struct service *service)
 {
 	struct address parsed;
 	struct vip_entry entry;
@@ -169,10 +170,25 @@ void fixture_prefix(struct fixture *fixture, const char *prefix, __u16 port, __u
 
 void fixture_slots(struct fixture *fixture, __u32 first, __u32 count, __u16 owner)
 {
-	struct slot slot = {.owner = owner};
+	fixture_slots_as(fixture, first, count, &(struct slot){.owner = owner});
+}
 
+void fixture_slots_as(struct fixture *fixture, __u32 first, __u32 count, const struct slot *slot)
+{
 	for (__u32 i = first; i < first + count; i++)
-		put(fixture->skeleton->maps.slots, &i, &slot);
+		put(fixture->skeleton->maps.slots, &i, slot);
+}
+
+void fixture_move(struct fixture *fixture, __u16 service, const struct service_move *move)
+{
+	__u32 key = service;
+
+	put(fixture->skeleton->maps.moves, &key, move);
+}
+
+int fixture_flows(const struct fixture *fixture)
+{
+	return bpf_map__fd(fixture->skeleton->maps.flows);
 }
 
 static struct address address_of(const char *text)
@@ -211,6 +227,18 @@ void fixture_backend(struct fixture *fixture, __u16 index, const struct target *
 	memcpy(hop.mac, next_hop_mac, sizeof(hop.mac));
 	memcpy(hop.source_mac, own_mac, sizeof(hop.source_mac));
 	header_build(&entry, target->forward, target->gue_port, &destination, &hop);
+	entry.flags |= BACKEND_SERVES | (target->second_hop ? BACKEND_SECOND_HOP : 0);
+	fixture_backend_raw(fixture, index, &entry);
+}
+
+void fixture_backend_dies(struct fixture *fixture, __u16 index)
+{
+	int map = bpf_map__fd(fixture->skeleton->maps.backends);
+	struct backend entry;
+	__u32 key = index;
+
+	must(bpf_map_lookup_elem(map, &key, &entry) ? -errno : 0, "backends");
+	entry.flags &= ~BACKEND_SERVES;
 	fixture_backend_raw(fixture, index, &entry);
 }
 
@@ -271,8 +299,7 @@ void fixture_counts(struct fixture *fixture, struct counts *out)
 {
 	struct bpf_map *map = fixture->skeleton->maps.counts;
 	__u32 cpus = bpf_map__max_entries(map);
-	const struct count_page *pages =
-		mmap(NULL, cpus * sizeof(*pages), PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+	const struct count_page *pages = mmap(NULL, cpus * sizeof(*pages), PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
 
 	assert_ptr_not_equal(pages, MAP_FAILED);
 	memset(out, 0, sizeof(*out));
@@ -280,6 +307,8 @@ void fixture_counts(struct fixture *fixture, struct counts *out)
 		sum(out->reasons, pages[cpu].reason, REASON_COUNT);
 		sum(out->services, pages[cpu].service, SLUICE_MAX_SERVICES);
 		sum(out->backends, pages[cpu].backend, SLUICE_MAX_BACKENDS + 1);
+		for (int i = 0; i < SLUICE_MAX_SERVICES; i++)
+			out->tracked[i] += pages[cpu].tracked[i];
 	}
 	munmap((void *)pages, cpus * sizeof(*pages));
 }

@@ -15,8 +15,9 @@
 #include "packet/counts.h"
 #include "packet/frame.h"
 
-#define FIXTURE_SLOTS 4096
-#define FIXTURE_BACKENDS 1023
+#define FIXTURE_SLOTS	  4096
+#define FIXTURE_BACKENDS  1023
+#define FIXTURE_FLOWS	  1024
 #define FIXTURE_INTERFACE 1 /* lo: exists wherever tests run, and test runs send nothing */
 
 struct fixture;
@@ -29,21 +30,22 @@ struct target {
 	__u16 gue_port;
 	__u32 ifindex;
 	__u16 mtu;
-	bool unresolved;     /* no next hop is known */
+	bool unresolved; /* no next hop is known */
+	bool second_hop; /* it sends on what is not its own */
 };
 
 /* How a frame arrives. */
 struct arrival {
-	__u32 ifindex;  /* [FIXTURE_INTERFACE] */
+	__u32 ifindex;	/* [FIXTURE_INTERFACE] */
 	__u32 metadata; /* bytes of XDP metadata before the frame: they take from the headroom; a multiple of 4 */
 };
 
 extern const __u8 fixture_key[16];
 
 struct fixture_options {
-	__u32 features;  /* FEATURE_* */
+	__u32 features;	 /* FEATURE_* */
 	const __u8 *key; /* the 16 bytes of hash_key [fixture_key] */
-	bool full_size;  /* maps as large as on a balancer, else for FIXTURE_BACKENDS backends */
+	bool full_size;	 /* maps as large as on a balancer, else for FIXTURE_BACKENDS backends */
 };
 
 /* Skips the running test unless the process may load BPF programs. */
@@ -71,9 +73,20 @@ void fixture_prefix(struct fixture *fixture, const char *prefix, __u16 port, __u
 /* Gives slots [first, first + count) to one backend. */
 void fixture_slots(struct fixture *fixture, __u32 first, __u32 count, __u16 owner);
 
-/* Writes the entry as the agent would make it. */
+/* Likewise, in transition or not. */
+void fixture_slots_as(struct fixture *fixture, __u32 first, __u32 count, const struct slot *slot);
+
+void fixture_move(struct fixture *fixture, __u16 service, const struct service_move *move);
+
+/* The flow map's descriptor; the fixture owns it. Keys and values: include/flow.h. */
+int fixture_flows(const struct fixture *fixture);
+
+/* Writes the entry as the agent would make it for a backend that serves. */
 void fixture_backend(struct fixture *fixture, __u16 index, const struct target *target);
 void fixture_backend_raw(struct fixture *fixture, __u16 index, const struct backend *entry);
+
+/* From now on it serves no connections; packets still reach it. */
+void fixture_backend_dies(struct fixture *fixture, __u16 index);
 
 /* The outer header that frames to this target should get. */
 struct outer target_outer(const struct target *target);

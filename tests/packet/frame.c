@@ -126,8 +126,12 @@ static void put_transport(struct frame *frame, size_t at, size_t length, __u8 pr
 		frame_put16(frame, at + 2, client->to_port);
 	}
 	if (protocol == IPPROTO_TCP && whole) {
-		header[12] = 0x50; /* header length */
-		header[13] = 0x18; /* PSH, ACK */
+		header[12] = 0x50;					   /* header length */
+		header[13] = client->tcp_flags ? client->tcp_flags : 0x18; /* PSH, ACK */
+		if (client->sequence) {
+			frame_put16(frame, at + 4, client->sequence >> 16);
+			frame_put16(frame, at + 6, client->sequence);
+		}
 		put_transport_checksum(frame, at, length, protocol, 16);
 	} else if (protocol == IPPROTO_UDP && whole) {
 		frame_put16(frame, at + 4, length);
@@ -163,6 +167,43 @@ void frame_client(struct frame *out, const struct client *client)
 	memset(out->data + FRAME_IP + ip_length, 0xa5, client->padding);
 }
 
+/* The packet at `ip` goes the other way. Checksums are sums: they stay. */
+static void turn_round(__u8 *ip, size_t addresses, size_t header)
+{
+	size_t length = (header - addresses) / 2;
+	__u8 before[64];
+
+	memcpy(before, ip, header + 4);
+	memcpy(ip + addresses, before + addresses + length, length);
+	memcpy(ip + addresses + length, before + addresses, length);
+	memcpy(ip + header, before + header + 2, 2);
+	memcpy(ip + header + 2, before + header, 2);
+}
+
+void frame_error(struct frame *frame, __u8 type, __u8 code, size_t behind)
+{
+	bool v6 = frame_get16(frame, 12) == 0x86dd;
+	size_t at = v6 ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4;
+	size_t header = at - FRAME_IP, addresses = v6 ? 8 : 12;
+	size_t length = 8 + header + behind;
+	__u8 *ip = frame->data + FRAME_IP, *icmp = frame->data + at;
+
+	assert_in_range(at + behind, at, frame->length);
+	memmove(icmp + 8, ip, header + behind);
+	turn_round(icmp + 8, addresses, header);
+	frame->length = at + length;
+	put_address(ip + addresses, v6 ? "2001:db8:f::1" : "203.0.113.1");
+	ip[v6 ? 6 : 9] = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+	frame_put16(frame, FRAME_IP + (v6 ? 4 : 2), v6 ? length : header + length);
+	if (!v6)
+		frame_checksum4(frame);
+	icmp[0] = type;
+	icmp[1] = code;
+	frame_put16(frame, at + 4, 0);
+	frame_put16(frame, at + 6, 1400); /* the MTU, of those that tell one */
+	put_transport_checksum(frame, at, length, v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, 2);
+}
+
 static __u8 tos_of(const struct frame *frame)
 {
 	if (frame_get16(frame, 12) == 0x86dd)
@@ -180,10 +221,11 @@ static size_t ip_length_of(const struct frame *frame)
 void frame_wrap(struct frame *out, const struct frame *in, const struct outer *outer)
 {
 	size_t udp = outer->udp_to ? 8 : 0;
-	size_t push = outer->to ? (is_v6(outer->to) ? 40 : 20) + udp : 0;
-	size_t inner = ip_length_of(in);
+	size_t gue = outer->hop_length ? 4 + outer->hop_length : 0;
+	size_t push = outer->to ? (is_v6(outer->to) ? 40 : 20) + udp + gue : 0;
+	size_t inner = ip_length_of(in) + gue;
 	__u8 protocol = frame_get16(in, 12) == 0x86dd ? 41 : 4;
-	size_t at = FRAME_IP + push - udp;
+	size_t at = FRAME_IP + push - udp - gue;
 
 	out->length = in->length + push;
 	assert_in_range(out->length, FRAME_IP, FRAME_MAX);
@@ -193,6 +235,11 @@ void frame_wrap(struct frame *out, const struct frame *in, const struct outer *o
 	memcpy(out->data + 12, in->data + 12, 2);
 	if (!outer->to)
 		return;
+	if (gue) {
+		frame_put16(out, at + udp, outer->hop_length / 4 << 8 | protocol);
+		frame_put16(out, at + udp + 2, 0);
+		memcpy(out->data + at + udp + 4, outer->hop, outer->hop_length);
+	}
 	if (udp) {
 		protocol = IPPROTO_UDP;
 		frame_put16(out, at, outer->udp_from);
@@ -203,7 +250,7 @@ void frame_wrap(struct frame *out, const struct frame *in, const struct outer *o
 	if (is_v6(outer->to))
 		put_ipv6(out, outer->from, outer->to, tos_of(in), inner + udp, 64, protocol);
 	else
-		put_ipv4(out, outer->from, outer->to, tos_of(in), inner + push, 64, protocol);
+		put_ipv4(out, outer->from, outer->to, tos_of(in), ip_length_of(in) + push, 64, protocol);
 }
 
 static void frame_print(const char *what, const struct frame *frame)

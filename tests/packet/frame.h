@@ -11,10 +11,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define FRAME_MAX 3072
-#define FRAME_IP 14           /* offset of the IP header */
-#define FRAME_TRANSPORT4 34   /* of TCP or UDP in IPv4 without options */
-#define FRAME_TRANSPORT6 54   /* of TCP or UDP in IPv6 */
+#define FRAME_MAX	 3072
+#define FRAME_IP	 14 /* offset of the IP header */
+#define FRAME_TRANSPORT4 34 /* of TCP or UDP in IPv4 without options */
+#define FRAME_TRANSPORT6 54 /* of TCP or UDP in IPv6 */
 
 struct frame {
 	size_t length;
@@ -25,23 +25,36 @@ struct frame {
 struct client {
 	const char *from, *to; /* both of one family */
 	__u16 from_port, to_port;
-	__u8 protocol;         /* [TCP] */
-	__u8 tos;              /* or traffic class */
-	__u8 ttl;              /* [57] or hop limit */
-	__u16 ip_length;       /* of the IP packet, header included [transport header and 16 bytes] */
-	__u16 padding;         /* bytes behind the IP packet; they are not zero, so that a moved one shows */
+	__u8 protocol;	 /* [TCP] */
+	__u8 tcp_flags;	 /* [PSH, ACK] */
+	__u32 sequence;	 /* of TCP [any] */
+	__u8 tos;	 /* or traffic class */
+	__u8 ttl;	 /* [57] or hop limit */
+	__u16 ip_length; /* of the IP packet, header included [transport header and 16 bytes] */
+	__u16 padding;	 /* bytes behind the IP packet; they are not zero, so that a moved one shows */
 };
 
 /* What should stand before it on the way to the backend. */
 struct outer {
 	__u8 to_mac[6], from_mac[6];
 	const char *from, *to; /* NULL: new MACs alone */
-	__u16 udp_to;          /* 0: no UDP header */
+	__u16 udp_to;	       /* 0: no UDP header */
 	__u16 udp_from;
+	__u8 hop[20];	   /* private data of GUE's variant 0 behind UDP */
+	size_t hop_length; /* 0: there is none, and no GUE header */
 };
 
 /* TCP, UDP, ICMP and ICMPv6 get their header and checksum; other protocols a filling. */
 void frame_client(struct frame *out, const struct client *client);
+
+/*
+ * Makes of a client's packet an ICMP error about the VIP's answer to it, as a router on the way to the client
+ * sends it (ICMPv6 for IPv6). It quotes the answer's IP header and `behind` bytes more.
+ */
+void frame_error(struct frame *frame, __u8 type, __u8 code, size_t behind);
+
+#define FRAME_QUOTE4 42 /* offset of the quoted IP header */
+#define FRAME_QUOTE6 62
 
 /* The packet `in` (of a valid IP length) with its outer headers: all bytes from its IP header on stay as they are. */
 void frame_wrap(struct frame *out, const struct frame *in, const struct outer *outer);

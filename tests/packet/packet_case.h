@@ -25,7 +25,7 @@ struct packet_case {
 	__u32 features;
 	void (*setup)(struct fixture *fixture); /* what there is [world_fill] */
 	struct client client;
-	void (*change)(struct frame *frame);    /* to the client's frame before it is sent */
+	void (*change)(struct frame *frame); /* to the client's frame before it is sent */
 	struct arrival arrival;
 	struct outcome outcome;
 };
@@ -43,17 +43,19 @@ void packet_assert_counted(struct fixture *fixture, const struct counts *counts)
 /* cmocka's test function; *state is a const struct packet_case *. */
 void packet_case_run(void **state);
 
-/* Runs a table of cases as cmocka tests; returns the number of failures. */
-#define PACKET_CASES_RUN(cases)                                                                                        \
+/* Runs a table of cases, each with a name, as cmocka tests of `run`; returns the number of failures. */
+#define CASES_RUN(cases, run)                                                                                          \
 	({                                                                                                             \
 		struct CMUnitTest cases_tests[ARRAY_SIZE(cases)];                                                      \
 		for (size_t case_index = 0; case_index < ARRAY_SIZE(cases); case_index++)                              \
 			cases_tests[case_index] = (struct CMUnitTest){                                                 \
 				.name = (cases)[case_index].name,                                                      \
-				.test_func = packet_case_run,                                                          \
+				.test_func = run,                                                                      \
 				.initial_state = (void *)&(cases)[case_index],                                         \
 			};                                                                                             \
 		cmocka_run_group_tests_name(#cases, cases_tests, NULL, NULL);                                          \
 	})
+
+#define PACKET_CASES_RUN(cases) CASES_RUN(cases, packet_case_run)
 
 #endif

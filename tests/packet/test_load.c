@@ -6,7 +6,8 @@
 
 #include "packet/packet_case.h"
 
-#define ALL_FEATURES (FEATURE_ANY_PORT | FEATURE_PREFIX4 | FEATURE_PREFIX6)
+#define FINDING	     (FEATURE_ANY_PORT | FEATURE_PREFIX4 | FEATURE_PREFIX6)
+#define ALL_FEATURES (FINDING | FEATURE_TRANSITION | FEATURE_SECOND_HOP)
 
 /* Loads it, at the size that balancers have, and sends one packet of each family; *state is the combination. */
 static void loads(void **state)
@@ -55,7 +56,10 @@ static void features_that_are_off_are_removed(void **state)
 		assert_true(program_size(ALL_FEATURES & ~feature) < all);
 }
 
-#define LOADS(text, set) {.name = "loads with " text, .test_func = loads, .initial_state = (void *)(uintptr_t)(set)}
+#define LOADS(text, set)                                                                                               \
+	{                                                                                                              \
+		.name = "loads with " text, .test_func = loads, .initial_state = (void *)(uintptr_t)(set)              \
+	}
 
 int main(void)
 {
@@ -67,6 +71,10 @@ int main(void)
 		LOADS("IPv6 prefixes", FEATURE_PREFIX6),
 		LOADS("any port and IPv6 prefixes", FEATURE_ANY_PORT | FEATURE_PREFIX6),
 		LOADS("prefixes of both families", FEATURE_PREFIX4 | FEATURE_PREFIX6),
+		LOADS("every way to find a service", FINDING),
+		LOADS("transitions", FEATURE_TRANSITION),
+		LOADS("transitions and the second hop", FEATURE_TRANSITION | FEATURE_SECOND_HOP),
+		LOADS("every way to find a service, and transitions", FINDING | FEATURE_TRANSITION),
 		LOADS("everything", ALL_FEATURES),
 		cmocka_unit_test(features_that_are_off_are_removed),
 	};

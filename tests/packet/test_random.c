@@ -37,10 +37,11 @@ static void noise(struct frame *frame, __u64 *seed)
 		frame->data[i] = next(seed);
 }
 
-/* A whole packet, mostly to a VIP of the world. */
+/* A whole packet, mostly to a VIP of the world, or an error about such a one's answer. */
 static void whole(struct frame *frame, __u64 *seed)
 {
 	static const __u8 protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_GRE};
+	static const __u8 types[] = {1, 2, 3, 4, 11, 12}; /* of either family's errors */
 	unsigned int vip = 1 + below(seed, WORLD_BACKENDS);
 	bool v6 = below(seed, 2);
 	char to[32];
@@ -58,6 +59,8 @@ static void whole(struct frame *frame, __u64 *seed)
 
 	snprintf(to, sizeof(to), v6 ? "2001:db8::%x" : "192.0.2.%u", vip);
 	frame_client(frame, &client);
+	if (below(seed, 6) == 0)
+		frame_error(frame, types[below(seed, sizeof(types))], 0, below(seed, 8) ? 8 : below(seed, 8));
 }
 
 /* One of the ways in which packets go wrong, mostly in the headers. */
@@ -112,6 +115,31 @@ static bool is_whole(const struct frame *in, size_t *ip_length, const __u8 **to,
 	       *ip_length <= in->length - FRAME_IP;
 }
 
+/* Whether it is a whole ICMP error about such a packet, from its destination; `ports` are as they are for that one. */
+static bool is_error(const struct frame *in, size_t *ip_length, const __u8 **to, size_t *ports)
+{
+	bool v6 = frame_get16(in, 12) == 0x86dd;
+	size_t header = v6 ? 40 : 20, address = v6 ? 16 : 4, from = v6 ? 8 : 12;
+	const __u8 *ip = in->data + FRAME_IP, *icmp = ip + header, *quoted = icmp + 8;
+	__u8 protocol = quoted[v6 ? 6 : 9];
+
+	*ip_length = v6 ? 40 + frame_get16(in, FRAME_IP + 4) : frame_get16(in, FRAME_IP + 2);
+	*to = ip + from + address;
+	*ports = FRAME_IP + header + 8 + header - 2;
+	if (!v6 && frame_get16(in, 12) != 0x0800)
+		return false;
+	if (*ip_length > in->length - FRAME_IP || *ip_length < 2 * header + 16)
+		return false;
+	if (v6 ? ip[0] >> 4 != 6 || quoted[0] >> 4 != 6 : ip[0] != 0x45 || quoted[0] != 0x45)
+		return false;
+	if (!v6 && (frame_get16(in, FRAME_IP + 6) & 0x3fff || frame_get16(in, FRAME_QUOTE4 + 6) & 0x1fff))
+		return false;
+	if (v6 ? ip[6] != IPPROTO_ICMPV6 || icmp[0] < 1 || icmp[0] > 4
+	       : ip[9] != IPPROTO_ICMP || (icmp[0] != 3 && icmp[0] != 11 && icmp[0] != 12))
+		return false;
+	return (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) && !memcmp(quoted + from, *to, address);
+}
+
 /* The number of the world's service that should take it; 0: none. */
 static __u16 service_of(const struct frame *in, size_t *ip_length)
 {
@@ -119,9 +147,11 @@ static __u16 service_of(const struct frame *in, size_t *ip_length)
 	size_t ports, known;
 	const __u8 *to;
 
-	if (!is_whole(in, ip_length, &to, &ports) || frame_get16(in, ports + 2) != 443 || in->data[0] & 1)
+	if (!is_whole(in, ip_length, &to, &ports) && !is_error(in, ip_length, &to, &ports))
 		return 0;
-	known = ports == FRAME_TRANSPORT6 ? sizeof(six) : sizeof(four);
+	if (frame_get16(in, ports + 2) != 443 || in->data[0] & 1)
+		return 0;
+	known = frame_get16(in, 12) == 0x86dd ? sizeof(six) : sizeof(four);
 	if (memcmp(to, known == sizeof(six) ? six : four, known) || to[known] >= WORLD_BACKENDS)
 		return 0;
 	return to[known];
@@ -141,8 +171,8 @@ static int check(struct fixture *fixture, const struct frame *in)
 	if (service && service != UNRESOLVED && service != UNWRITTEN) {
 		outer = target_outer(world_target(service));
 		if (outer.udp_to)
-			outer.udp_from = frame_get16(&out, outer.to && strchr(outer.to, ':') ? FRAME_TRANSPORT6 :
-											       FRAME_TRANSPORT4);
+			outer.udp_from = frame_get16(&out, outer.to && strchr(outer.to, ':') ? FRAME_TRANSPORT6
+											     : FRAME_TRANSPORT4);
 		frame_wrap(&expected, in, &outer);
 		if (ip_length + expected.length - in->length <= world_target(service)->mtu)
 			verdict = service < IPIP4_OUT ? XDP_TX : XDP_REDIRECT;

@@ -15,10 +15,18 @@ static inline struct config *numbered(unsigned int from, size_t services, size_t
 	struct config_pool *pool = sample_pool(config, "pool", 7, backends);
 
 	for (unsigned int i = 0; i < backends; i++)
-		sample_backend(pool, sample_name(config, "b%06u", from + i), sample_host(i));
+		sample_backend(pool, sample_name(config, "b%06u", from + i), sample_host(from + i));
 	for (unsigned int i = 0; i < services; i++)
 		sample_service(config, sample_name(config, "s%06u", from + i), 0, 0, 0);
 	return config;
+}
+
+/* The index of the backend with sample_host(n). */
+static inline __u16 host_index(const struct ids *ids, const char *pool, __u32 n)
+{
+	struct address address = sample_host(n);
+
+	return ids_backend(ids, pool, &address);
 }
 
 /* Assigns and frees the configuration. */

@@ -31,6 +31,32 @@ int dataplane_counters(struct dataplane *dataplane, enum counted what, __u32 fir
 	return counters_broken ? -EIO : 0;
 }
 
+/* What a test gives of transitions; of every pool and service the same. */
+static __u32 fake_phases[PHASE_SETTLED + 1];
+static __u64 fake_tracked;
+static struct maps fake_maps;
+
+int dataplane_tracked(const struct dataplane *dataplane, __u64 *out)
+{
+	(void)dataplane;
+	for (__u32 i = 0; i < SLUICE_MAX_SERVICES; i++)
+		out[i] = fake_tracked;
+	return counters_broken ? -EIO : 0;
+}
+
+void dataplane_phases(const struct dataplane *dataplane, const char *pool, __u32 phases[static PHASE_SETTLED + 1])
+{
+	(void)dataplane;
+	(void)pool;
+	memcpy(phases, fake_phases, sizeof(fake_phases));
+}
+
+const struct maps *dataplane_maps(const struct dataplane *dataplane)
+{
+	(void)dataplane;
+	return &fake_maps;
+}
+
 json_t *dataplane_interfaces_json(const struct dataplane *dataplane)
 {
 	(void)dataplane;
@@ -178,7 +204,7 @@ static inline void fill_network(struct fixture *fixture)
 /* What the kernel has. */
 static inline void fill_dataplane(struct fixture *fixture)
 {
-	__u16 web1 = ids_backend(fixture->state.ids, "web", "web1");
+	__u16 web1 = ids_backend(fixture->state.ids, "web", &fixture->backends[0].address);
 
 	fixture->table = (struct table){.pool = "web", .size = 7, .owner = memory_new(7, sizeof(__u16))};
 	for (int i = 0; i < 5; i++)
@@ -194,6 +220,9 @@ static inline void fill_dataplane(struct fixture *fixture)
 					  .dataplane = (struct dataplane *)fixture /* never looked into */};
 
 	memset(fake_counters, 0, sizeof(fake_counters));
+	memset(fake_phases, 0, sizeof(fake_phases));
+	fake_tracked = 0;
+	fake_maps = (struct maps){.flow_capacity = 4096};
 	counters_broken = false;
 	fake_counters[COUNTED_REASONS][REASON_forwarded] = (struct counters){70, 7000};
 	fake_counters[COUNTED_REASONS][REASON_redirected] = (struct counters){30, 3000};

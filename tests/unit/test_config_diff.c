@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "model/config_diff.h"
-#include "unit/parsed.h"
+#include "unit/sample.h"
 
 /* Two equal configurations, one of which a test changes. All names are sorted, as the parser leaves them. */
 struct pair {
@@ -81,20 +81,31 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* The changes, one a line: "change what: detail". */
-static void expect(const struct config *from, const struct config *to, const char *lines)
+/* The changes, one a line: "change what: detail"; and a warning below its change. */
+static void expect_knowing(const struct health *health, const struct config *from, const struct config *to,
+			   const char *lines)
 {
-	json_t *changes = config_diff(from, to), *change;
+	json_t *changes = config_diff(from, to, health), *change;
 	char text[4096] = "";
 	size_t i;
 
-	json_array_foreach(changes, i, change)
+	json_array_foreach(changes, i, change) {
+		const char *warning = json_string_value(json_object_get(change, "warning"));
+
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s: %s\n",
 			 json_string_value(json_object_get(change, "change")),
 			 json_string_value(json_object_get(change, "what")),
 			 json_string_value(json_object_get(change, "detail")));
+		if (warning)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "    warning: %s\n", warning);
+	}
 	json_decref(changes);
 	assert_string_equal(text, lines);
+}
+
+static void expect(const struct config *from, const struct config *to, const char *lines)
+{
+	expect_knowing(NULL, from, to, lines);
 }
 
 static void equal_configs_change_nothing(void **state)
@@ -131,10 +142,12 @@ static void backends_come_go_and_change(void **state)
 	pair->backends[1][1].name = "web20";
 	pair->backends[1][2].address = parsed_address("10.0.0.13");
 	expect(&pair->config[0], &pair->config[1],
-	       "remove backend web/web2: address 10.0.0.12, weight 100\n"
+	       "remove backend web/web2: address 10.0.0.12, weight 100\n" /* it is web20 now */
 	       "change backend web/web1: weight 100 -> 50\n"
 	       "add backend web/web20: address 10.0.0.12, weight 100\n"
-	       "change backend web/web3: address 2001:db8::13 -> 10.0.0.13\n");
+	       "change backend web/web3: address 2001:db8::13 -> 10.0.0.13\n"
+	       "    warning: another address is another server: connections to the former one are cut; drain it "
+	       "first\n");
 }
 
 static void a_removed_pool_takes_its_backends_along(void **state)
@@ -146,6 +159,7 @@ static void a_removed_pool_takes_its_backends_along(void **state)
 	pair->services[1][0].pool = pair->services[1][1].pool = 0;
 	expect(&pair->config[0], &pair->config[1],
 	       "remove pool web: forward gue, gue_port 6080, table_size 65537\n"
+	       "    warning: removed: its backends' connections are cut; drain them first\n"
 	       "remove backend web/web1: address 10.0.0.11, weight 100\n"
 	       "remove backend web/web2: address 10.0.0.12, weight 100\n"
 	       "remove backend web/web3: address 2001:db8::13, weight 50\n"
@@ -164,6 +178,63 @@ static void pools_change_in_every_way(void **state)
 	expect(&pair->config[0], &pair->config[1],
 	       "change pool web: gue_port 6080 -> 6081, table_size 65537 -> 251\n"
 	       "change pool zone: forward l2 -> ipip\n");
+}
+
+static void transitions_change(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->pools[0][0].transition = (struct config_transition){900000, 60000, 7200000};
+	pair->pools[1][0].transition = (struct config_transition){0, 0, 86400000};
+	pair->pools[0][0].second_hop = true;
+	pair->pools[1][1].transition.udp_window_ms = 90000;
+	pair->pools[1][1].second_hop = true; /* means nothing without gue */
+	pair->config[0].flow_records = 1024;
+	pair->config[1].flow_records = 1048576;
+	expect(&pair->config[0], &pair->config[1],
+	       "change flow_records: 1024 -> 1048576\n"
+	       "change pool web: second_hop true -> false, transition window 15m -> 0s, "
+	       "transition udp_window 1m -> 0s, transition idle 2h -> 24h\n"
+	       "change pool zone: transition udp_window 0s -> 90s\n");
+}
+
+static struct health *health_of(const struct config *config)
+{
+	struct health *health = health_new(sample_event, NULL, time);
+
+	health_configure(health, config, false, 1);
+	return health;
+}
+
+static void who_has_no_connections_is_not_warned_of(void **state)
+{
+	struct pair *pair = *state;
+	struct health *health = health_of(&pair->config[0]);
+	struct health_backend *drained = health_find(health, "web", "web1"),
+			      *draining = health_find(health, "web", "web2");
+
+	health_drain(health, drained, 0, NULL, 0, 2);
+	health_drain_swept(health, drained, false, false, 3);
+	health_drain(health, draining, 0, NULL, 0, 3);
+	health_maint(health, health_find(health, "web", "web3"), 0, NULL, 3);
+	pair->pools[1][0].backend_count = 0;
+	expect_knowing(health, &pair->config[0], &pair->config[1],
+		       "remove backend web/web1: address 10.0.0.11, weight 100\n"
+		       "remove backend web/web2: address 10.0.0.12, weight 100\n"
+		       "    warning: removed: its connections are cut; drain it first\n"
+		       "remove backend web/web3: address 2001:db8::13, weight 50\n");
+
+	health_drain_swept(health, draining, false, false, 4);
+	pair->services[1][0].pool = pair->services[1][1].pool = 0;
+	pair->config[1].pools++;
+	pair->config[1].pool_count--;
+	expect_knowing(health, &pair->config[0], &pair->config[1],
+		       "remove pool web: forward gue, gue_port 6080, table_size 65537\n"
+		       "remove backend web/web1: address 10.0.0.11, weight 100\n"
+		       "remove backend web/web2: address 10.0.0.12, weight 100\n"
+		       "remove backend web/web3: address 2001:db8::13, weight 50\n"
+		       "change service www: pool web -> zone\n");
+	health_free(health);
 }
 
 static void probes_change_key_by_key(void **state)
@@ -316,7 +387,8 @@ static void the_hash_key_stays_secret(void **state)
 
 	memset(pair->config[1].hash_key, 0xab, 16);
 	expect(&pair->config[0], &pair->config[1],
-	       "change hash_key: every pool's table and every flow's slot change: open connections break\n");
+	       "change hash_key: another one\n"
+	       "    warning: every flow is hashed anew, established connections break; see sluice.yaml(5)\n");
 }
 
 int main(void)
@@ -327,6 +399,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(backends_come_go_and_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_removed_pool_takes_its_backends_along, setup, teardown),
 		cmocka_unit_test_setup_teardown(pools_change_in_every_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(transitions_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_has_no_connections_is_not_warned_of, setup, teardown),
 		cmocka_unit_test_setup_teardown(probes_change_key_by_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(secrets_in_headers_are_not_shown, setup, teardown),
 		cmocka_unit_test_setup_teardown(judgement_and_fallback_change, setup, teardown),

@@ -17,18 +17,18 @@ static void test_reload_keeps_assignments(void **unused)
 	sample_service(config, "m", 0, 0, 0);
 	assign(ids, config);
 	service = ids_service(ids, "m");
-	one = ids_backend(ids, "m", "one");
-	two = ids_backend(ids, "m", "two");
+	one = host_index(ids, "m", 1);
+	two = host_index(ids, "m", 2);
 	assert_int_not_equal(one, two);
 
-	/* names before, between and after the former ones; a backend of the same name in another pool is another one */
+	/* names before, between and after the former ones; one is renamed; in another pool it is another one */
 	config = sample_config(3, 3);
 	pool = sample_pool(config, "a", 7, 1);
 	sample_backend(pool, "one", sample_host(1));
 	pool = sample_pool(config, "m", 13, 4);
 	sample_backend(pool, "a", sample_host(3));
 	sample_backend(pool, "one", sample_host(9));
-	sample_backend(pool, "p", sample_host(4));
+	sample_backend(pool, "p", sample_host(1));
 	sample_backend(pool, "two", sample_host(2))->weight = 0;
 	sample_pool(config, "z", 5, 0);
 	sample_service(config, "a", 0, 0, 0);
@@ -36,10 +36,10 @@ static void test_reload_keeps_assignments(void **unused)
 	sample_service(config, "z", 0, 0, 0);
 	assign(ids, config);
 	assert_int_equal(ids_service(ids, "m"), service);
-	assert_int_equal(ids_backend(ids, "m", "one"), one);
-	assert_int_equal(ids_backend(ids, "m", "two"), two);
+	assert_int_equal(host_index(ids, "m", 1), one);
+	assert_int_equal(host_index(ids, "m", 2), two);
 	assert_int_equal(ids_pool_first(ids, "m"), 0);
-	assert_int_not_equal(ids_backend(ids, "a", "one"), one);
+	assert_int_not_equal(host_index(ids, "a", 1), one);
 	assert_int_equal(ids_slots_used(ids), 13 + 7 + 5);
 	ids_free(ids);
 }
@@ -64,7 +64,7 @@ static void test_new_ones_are_reported_once(void **unused)
 	assign(ids, numbered(1, 2, 3));
 	assert_int_equal(report(ids, reported), 2);
 	assert_int_equal(reported->services[ids_service(ids, "s000002")], 1);
-	assert_int_equal(reported->backends[ids_backend(ids, "pool", "b000003")], 1);
+	assert_int_equal(reported->backends[host_index(ids, "pool", 3)], 1);
 	/* who comes back finds that others may have had its counters */
 	assign(ids, numbered(0, 2, 3));
 	assert_int_equal(report(ids, reported), 2);
@@ -82,7 +82,7 @@ static void test_freed_indices_are_taken_again_last(void **unused)
 	(void)unused;
 	assign(ids, numbered(0, 1, 1));
 	service = ids_service(ids, "s000000");
-	backend = ids_backend(ids, "pool", "b000000");
+	backend = host_index(ids, "pool", 0);
 	for (unsigned int used = 1; used + 63 <= SLUICE_MAX_SERVICES; used += 63, next += 63) {
 		assign(ids, numbered(next, 63, 63));
 		for (unsigned int i = 0; i < 63; i++) {
@@ -90,8 +90,7 @@ static void test_freed_indices_are_taken_again_last(void **unused)
 
 			sprintf(name, "s%06u", next + i);
 			assert_int_not_equal(ids_service(ids, name), service);
-			name[0] = 'b';
-			assert_int_not_equal(ids_backend(ids, "pool", name), backend);
+			assert_int_not_equal(host_index(ids, "pool", next + i), backend);
 		}
 	}
 	ids_free(ids);
@@ -126,6 +125,78 @@ static void test_nobody_gets_what_is_freed_this_moment(void **unused)
 	ids_free(ids);
 }
 
+/* Records may name an index long after it was freed. */
+static void test_retiring_indices_are_taken_again_when_done(void **unused)
+{
+	struct ids *ids = ids_new(), *after = ids_new();
+	unsigned int half = SLUICE_MAX_BACKENDS / 2, next = half;
+	__u16 freed;
+	json_t *saved;
+
+	(void)unused;
+	assign(ids, numbered(0, 0, half));
+	assert_false(ids_retiring(ids));
+	assign(ids, numbered(1, 0, half - 1));
+	assert_true(ids_retiring(ids));
+	saved = ids_save(ids); /* also over a restart */
+	assert_int_equal(ids_restore(after, saved), 0);
+	assert_true(ids_retiring(after));
+
+	/* round and round, all but the freed one */
+	assign(ids, numbered(next, 0, SLUICE_MAX_BACKENDS - half));
+	for (int i = 0; i < 3; i++) {
+		ids_retire_done(ids);
+		assign(ids, numbered(0, 0, 0));
+		assign(ids, numbered(next, 0, 1));
+		next += 1000;
+	}
+	assert_int_equal(ids_reused(ids), 0);
+
+	/* there is no other: said, as records that name it have to go first */
+	assign(after, numbered(0, 0, SLUICE_MAX_BACKENDS));
+	assert_int_equal(ids_reused(after), 1);
+	assert_false(ids_retiring(after));
+	json_decref(saved);
+
+	/* going back to what was saved: those of the meantime are retiring */
+	saved = ids_save(ids);
+	assign(ids, numbered(50000, 0, 3));
+	freed = host_index(ids, "pool", 50001);
+	ids_retire_done(ids);
+	assert_int_equal(ids_restore(ids, saved), 0);
+	assert_true(ids_retiring(ids));
+	assign(ids, numbered(0, 0, 1000));
+	for (unsigned int i = 0; i < 1000; i++)
+		assert_int_not_equal(host_index(ids, "pool", i), freed);
+	json_decref(saved);
+	ids_free(ids);
+	ids_free(after);
+}
+
+static void test_reserved_ranges_are_nobodys(void **unused)
+{
+	const struct table_use uses[] = {{40, 10}, {8, 3}, {40, 10}};
+	struct ids *ids = ids_new();
+	struct config *config = sample_config(3, 0);
+
+	(void)unused;
+	ids_reserve(ids, uses, 3);
+	sample_pool(config, "a", 7, 0);
+	sample_pool(config, "b", 29, 0);
+	sample_pool(config, "c", 31, 0);
+	assign(ids, config);
+	assert_int_equal(ids_pool_first(ids, "a"), 0);
+	assert_int_equal(ids_pool_first(ids, "b"), 11);
+	assert_int_equal(ids_pool_first(ids, "c"), 50);
+	assert_int_equal(ids_slots_used(ids), 81);
+	ids_reserve(ids, NULL, 0);
+	config = sample_config(1, 0);
+	sample_pool(config, "a", 3, 0);
+	assign(ids, config);
+	assert_int_equal(ids_pool_first(ids, "a"), 7); /* the lowest that is not its former one either */
+	ids_free(ids);
+}
+
 static void assert_all_different(const struct ids *ids, unsigned int from, size_t services, size_t backends)
 {
 	__u8 *seen = calloc(SLUICE_MAX_BACKENDS + 1, 1);
@@ -138,9 +209,10 @@ static void assert_all_different(const struct ids *ids, unsigned int from, size_
 	}
 	memset(seen, 0, SLUICE_MAX_BACKENDS + 1);
 	for (unsigned int i = 0; i < backends; i++) {
-		sprintf(name, "b%06u", from + i);
-		assert_in_range(ids_backend(ids, "pool", name), 1, SLUICE_MAX_BACKENDS);
-		assert_int_equal(seen[ids_backend(ids, "pool", name)]++, 0);
+		__u16 index = host_index(ids, "pool", from + i);
+
+		assert_in_range(index, 1, SLUICE_MAX_BACKENDS);
+		assert_int_equal(seen[index]++, 0);
 	}
 	free(seen);
 }
@@ -327,6 +399,8 @@ int main(void)
 		cmocka_unit_test(test_new_ones_are_reported_once),
 		cmocka_unit_test(test_freed_indices_are_taken_again_last),
 		cmocka_unit_test(test_nobody_gets_what_is_freed_this_moment),
+		cmocka_unit_test(test_retiring_indices_are_taken_again_when_done),
+		cmocka_unit_test(test_reserved_ranges_are_nobodys),
 		cmocka_unit_test(test_all_indices_can_be_used),
 		cmocka_unit_test(test_ranges_meet_neither_old_nor_new_ones),
 		cmocka_unit_test(test_ranges_at_the_limit),

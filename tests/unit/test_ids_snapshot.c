@@ -67,7 +67,7 @@ static void test_longest_names_survive_a_restart(void **unused)
 	saved = through_text(ids_save(before));
 	assert_int_equal(ids_restore(after, saved), 0);
 	json_decref(saved);
-	assert_int_equal(ids_backend(after, pool, name), ids_backend(before, pool, name));
+	assert_int_equal(host_index(after, pool, 1), host_index(before, pool, 1));
 	assert_int_equal(ids_service(after, name), ids_service(before, name));
 	ids_free(before);
 	ids_free(after);
@@ -132,14 +132,14 @@ static void replace_by_all_types(const json_t *saved, const char *const path[2],
 }
 
 #define SAVED(services, backends, pools)                                                                               \
-	"{\"services\": {" services "}, \"backends\": {" backends "}, \"pools\": {" pools                              \
+	"{\"services\": {" services "}, \"backends\": {" backends "}, \"retiring\": [], \"pools\": {" pools            \
 	"}, \"next_service\": 9, \"next_backend\": 9}"
 
 static void test_damaged_snapshots_are_refused(void **unused)
 {
 	static const char *const keys[] = {"services", "backends", "pools", "next_service", "next_backend"};
 	static const char *const inner[][2] = {
-		{"services", "s000000"}, {"backends", "pool/b000001"}, {"pools", "pool"}};
+		{"services", "s000000"}, {"backends", "pool/10.0.0.1"}, {"pools", "pool"}};
 	struct ids *ids = ids_new();
 	json_t *saved;
 
@@ -155,6 +155,13 @@ static void test_damaged_snapshots_are_refused(void **unused)
 	}
 	for (size_t i = 0; i < sizeof(inner) / sizeof(inner[0]); i++)
 		replace_by_all_types(saved, inner[i], false);
+	for (int i = 0; i < 4; i++) {
+		static const char *const wrong[] = {"null", "{}", "[0]", "[32768]"};
+		json_t *copy = json_deep_copy(saved);
+
+		json_object_set_new(copy, "retiring", json_loads(wrong[i], JSON_DECODE_ANY, NULL));
+		assert_refused(copy);
+	}
 	json_decref(saved);
 	ids_free(ids);
 

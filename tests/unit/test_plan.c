@@ -166,7 +166,7 @@ static void assert_table(const struct plan *plan, const struct state *state, siz
 		members[i] = (struct maglev_backend){
 			.name = config->backends[i].name,
 			.weight = config->backends[i].weight,
-			.owner = ids_backend(state->ids, config->name, config->backends[i].name)};
+			.owner = ids_backend(state->ids, config->name, &config->backends[i].address)};
 	assert_int_equal(
 		maglev_build(expected, config->table_size, members, config->backend_count, state->config->hash_key), 0);
 	assert_string_equal(table->pool, config->name);
@@ -216,7 +216,6 @@ static void nothing(struct config *config)
 static void change_what_tables_ignore(struct config *config)
 {
 	config->pools[1].forward = FORWARD_GUE;
-	config->pools[1].backends[0].address = sample_host(77);
 	config->services[0].hash = HASH_SOURCE;
 	sample_vip(&config->services[0], "192.0.2.7");
 }
@@ -224,6 +223,12 @@ static void change_what_tables_ignore(struct config *config)
 static void change_weight(struct config *config)
 {
 	config->pools[1].backends[1].weight++;
+}
+
+/* Another server, with an index of its own. */
+static void change_address(struct config *config)
+{
+	config->pools[1].backends[0].address = sample_host(77);
 }
 
 static void change_name(struct config *config)
@@ -261,6 +266,7 @@ static void test_tables_are_kept_while_their_inputs_are_the_same(void **unused)
 		{change_weight, {false, true}},	 {change_name, {false, true}},
 		{change_size, {false, true}},	 {add_backend, {false, true}},
 		{remove_backend, {false, true}}, {change_key, {true, true}},
+		{change_address, {false, true}},
 	};
 
 	(void)unused;
@@ -356,7 +362,9 @@ static void test_settings_have_the_key(void **unused)
 static const struct backend *backend(const struct plan *plan, const struct state *state, const char *pool,
 				     const char *name)
 {
-	return &plan->backends[ids_backend(state->ids, pool, name)];
+	const struct config_pool *config = config_pool_find(state->config, pool);
+
+	return &plan->backends[ids_backend(state->ids, pool, &config_backend_find(config, name)->address)];
 }
 
 static void test_headers_of_backends(void **unused)
@@ -381,15 +389,16 @@ static void test_headers_of_backends(void **unused)
 		known += memcmp(&plan->backends[i], &none, sizeof(none)) != 0;
 	assert_int_equal(known, 4);
 
-	gone = ids_backend(state.ids, "a", "two");
+	gone = ids_backend(state.ids, "a", &config->pools[0].backends[1].address);
 	other->pools[0].backend_count = 1;
 	reload(&state, plan, other);
 	assert_memory_equal(&plan->backends[gone], &none, sizeof(none));
 
 	network_link_delete(&state.network, SAMPLE_IFINDEX);
 	sample_plan(plan, &state);
-	assert_memory_equal(backend(plan, &state, "a", "one"), &none, sizeof(none));
-	assert_int_equal(plan->tables[0]->owner[0], ids_backend(state.ids, "a", "one")); /* still its own */
+	assert_int_equal(backend(plan, &state, "a", "one")->encap, ENCAP_NONE);
+	assert_ptr_equal(&plan->backends[plan->tables[0]->owner[0]],
+			 backend(plan, &state, "a", "one")); /* still its own */
 	sample_network(&state.network);
 	sample_plan(plan, &state);
 	assert_int_equal(backend(plan, &state, "a", "one")->encap, ENCAP_IPIP4);

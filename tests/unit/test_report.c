@@ -21,7 +21,7 @@ static void reports_tell_state_and_counters(void **state)
 
 	expect_json(report_services(&fixture->report),
 		    "[{\"name\":\"www\",\"addresses\":[\"192.0.2.10\"],\"ports\":[\"443/tcp\"],\"pool\":\"web\","
-		    "\"hash\":\"flow\",\"packets\":9007199254740993,\"bytes\":5}]");
+		    "\"hash\":\"flow\",\"packets\":9007199254740993,\"bytes\":5,\"tracked\":0}]");
 	backends = all_backends(fixture);
 	assert_int_equal(json_array_size(backends), 3);
 	expect_key(json_array_get(backends, 0), "name", "\"spare1\"");
@@ -348,7 +348,8 @@ static void a_next_hop_without_header_is_no_way(void **state)
 	struct fixture *fixture = *state;
 	json_t *web1;
 
-	fixture->plan.backends[ids_backend(fixture->state.ids, "web", "web1")].encap = ENCAP_NONE;
+	fixture->plan.backends[ids_backend(fixture->state.ids, "web", &fixture->backends[0].address)].encap =
+		ENCAP_NONE;
 	fixture->route.source.family = 0;
 	web1 = backend(fixture, "web1");
 	expect_key(web1, "why", "\"no IPv4 source address on eth0\"");

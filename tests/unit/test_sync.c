@@ -27,7 +27,7 @@ struct bench {
 
 static int begin(void **state)
 {
-	struct settings settings = {.slot_capacity = SLOTS};
+	struct settings settings = {.slot_capacity = SLOTS, .flow_capacity = 1024};
 	struct bench *bench;
 
 	if (geteuid() != 0)
@@ -86,7 +86,7 @@ static void plan_for(struct bench *bench, struct config *config)
 
 static int sync_whole(struct bench *bench)
 {
-	bool changed = sync_tables(&bench->maps, bench->plan, &bench->synced);
+	bool changed = sync_tables(&bench->maps, bench->plan, &bench->synced, false);
 	int err = sync_vips(&bench->maps, bench->plan, VIPS_ALL) ?: sync_prefixes(&bench->maps, bench->plan, VIPS_ALL);
 
 	sync_clear(&bench->maps, bench->plan, &bench->synced, changed);
@@ -186,7 +186,7 @@ static void forget(struct before *before)
 static void sync_and_check(struct bench *bench)
 {
 	struct before *before = remember(bench);
-	bool changed = sync_tables(&bench->maps, bench->plan, &bench->synced);
+	bool changed = sync_tables(&bench->maps, bench->plan, &bench->synced, false);
 
 	assert_former_vips_lead_on(bench, before);
 	assert_int_equal(sync_vips(&bench->maps, bench->plan, VIPS_ADD), 0);

@@ -190,7 +190,7 @@ static int start(struct agent *agent)
 		return err;
 	agent_remember_neighbours(agent);
 	start_health(agent, running);
-	return agent_commit(agent) ?: watch_open(agent);
+	return agent_commit(agent) ?: watch_open(agent) ?: sweep_open(agent);
 }
 
 static void free_event(struct event *event)
@@ -205,6 +205,7 @@ static void stop(struct agent *agent)
 		agent->override_changed = true; /* what is left of drains */
 		agent_save_due(agent);
 	}
+	sweep_close(agent);
 	probing_close(agent);
 	if (agent->control)
 		control_close(agent->control);

@@ -40,6 +40,8 @@ struct former {
 	json_t *ids, *health, *overrides;
 };
 
+struct sweeper;
+
 struct agent {
 	struct agent_options options;
 	struct event_base *base;
@@ -64,6 +66,7 @@ struct agent {
 	struct netlink *netlink;
 	struct plan *plan;
 	struct dataplane *dataplane; /* NULL once detached */
+	struct sweeper *sweeper;
 	struct control *control;
 	struct report report;
 	struct event *commit;	/* active when the state is dirty */
@@ -245,6 +248,13 @@ void ways_refresh(struct agent *agent);
  */
 bool ways_watch(struct agent *agent);
 void ways_free(struct agent *agent);
+
+/* sweep.c: starts sweeping the flow map. */
+int sweep_open(struct agent *agent);
+void sweep_close(struct agent *agent);
+
+/* Names and indices changed: what a pass has found so far counts for nothing. */
+void sweep_again(struct agent *agent);
 
 /* watch.c: starts looking after what is in the kernel. */
 int watch_open(struct agent *agent);

@@ -79,6 +79,8 @@ int agent_commit(struct agent *agent)
 	enum plan_scope scope = agent->scope;
 	int err;
 
+	agent->plan->second = (__u32)(clock_ms() / 1000);
+	agent->plan->former = dataplane_maps(agent->dataplane)->moves;
 	plan_make(agent->plan, &agent->state, scope);
 	change.planned = clock_us();
 	err = dataplane_sync(agent->dataplane, agent->plan);
@@ -111,6 +113,7 @@ void agent_commit_now(struct agent *agent)
 static void clear_service(void *dataplane, __u32 index)
 {
 	dataplane_counters_clear(dataplane, COUNTED_SERVICES, index);
+	dataplane_move_clear(dataplane, index);
 }
 
 static void clear_backend(void *dataplane, __u32 index)
@@ -118,16 +121,58 @@ static void clear_backend(void *dataplane, __u32 index)
 	dataplane_counters_clear(dataplane, COUNTED_BACKENDS, index);
 }
 
+static void note_service(void *unused, __u32 index)
+{
+	(void)unused;
+	(void)index;
+}
+
+static void note_backend(void *backends, __u32 index)
+{
+	((bool *)backends)[index] = true;
+}
+
+/* Services look into tables that pools do not have any more while they move. */
+static void reserve_former_tables(struct agent *agent)
+{
+	const struct service_move *moves = dataplane_maps(agent->dataplane)->moves;
+	struct table_use *uses = memory_new(SLUICE_MAX_SERVICES, sizeof(*uses));
+	size_t count = 0;
+
+	for (__u32 i = 0; moves && i < SLUICE_MAX_SERVICES; i++)
+		if (moves[i].phase)
+			uses[count++] = moves[i].before;
+	ids_reserve(agent->state.ids, uses, count);
+	free(uses);
+}
+
+/* Where every index is used up, a new backend may get one that records still name. */
+static void forget_reused(struct agent *agent)
+{
+	bool *backends;
+
+	if (!ids_reused(agent->state.ids))
+		return;
+	backends = memory_new(SLUICE_MAX_BACKENDS + 1, sizeof(*backends));
+	ids_each_new(agent->state.ids, note_service, note_backend, backends);
+	dataplane_forget_flows(agent->dataplane, backends);
+	free(backends);
+}
+
 int agent_assign(struct agent *agent, const struct config *config)
 {
-	int err = ids_assign(agent->state.ids, config);
+	int err;
 
+	reserve_former_tables(agent);
+	err = ids_assign(agent->state.ids, config);
 	if (err) {
 		log_error("no room for the pools' tables: %u slots in all at most, in one piece for each pool",
 			  SLUICE_MAX_SLOTS);
 		return err;
 	}
+	sweep_again(agent);
 	ids_each_new(agent->state.ids, clear_service, clear_backend, agent->dataplane);
+	forget_reused(agent);
 	if (!agent_save_ids(agent))
 		return 0;
 	/*
@@ -156,7 +201,7 @@ void agent_remember_neighbours(struct agent *agent)
 	for (size_t i = 0; i < config->pool_count; i++) {
 		for (size_t j = 0; j < config->pools[i].backend_count; j++) {
 			const struct config_backend *backend = &config->pools[i].backends[j];
-			__u16 index = ids_backend(agent->state.ids, config->pools[i].name, backend->name);
+			__u16 index = ids_backend(agent->state.ids, config->pools[i].name, &backend->address);
 			const struct backend *running = dataplane_backend(agent->dataplane, index);
 			struct next_hop hop;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* What can be asked of the agent over its control socket: reports, and the wishes that it grants. */
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,9 @@
 
 #define CONFIRM_MIN_MS 1000
 #define CONFIRM_MAX_MS (24 * 3600 * 1000)
+
+#define RECORDS_DEFAULT 1000
+#define RECORDS_MAX	1000000
 
 #define SINCE_WRONG "since is the number of an event, a whole number from 0 on"
 
@@ -98,6 +102,27 @@ static json_t *stream_watch(void *argument, const struct control_request *reques
 			 : events_json(agent->events, since_known(agent, since), 0);
 }
 
+/* What the sweep counted; or, with records=1, the records themselves. */
+static int get_flows(void *argument, const struct control_request *request, json_t **reply)
+{
+	const struct agent *agent = argument;
+	long long records = query_number(request, "records", 1, 0);
+	long long from = query_number(request, "from", UINT32_MAX, 0);
+	long long limit = query_number(request, "limit", RECORDS_MAX, RECORDS_DEFAULT);
+	struct flow_query query = {.pool = control_query(request, "pool"), .from = (__u32)from, .limit = (size_t)limit};
+
+	if (records < 0)
+		return bad_query(reply, "records is 0 (sums) or 1 (the records themselves)");
+	if (from < 0)
+		return bad_query(reply, "from is \"next\" of the answer before");
+	if (limit < 1)
+		return bad_query(reply, "limit is a whole number from 1 to 1000000");
+	if (!records && (query.pool || control_query(request, "from") || control_query(request, "limit")))
+		return bad_query(reply, "pool, from and limit go with records=1");
+	*reply = records ? report_flow_records(&agent->report, &query) : report_flows(&agent->report);
+	return 200;
+}
+
 static int get_diff(void *agent, const struct control_request *request, json_t **reply)
 {
 	return agent_diff(agent, request, reply);
@@ -152,6 +177,8 @@ const struct control_endpoint agent_endpoints[] = {
 	{"GET", "/v1/services", "services and their counters", .answer = get_services},
 	{"GET", "/v1/pools", "pools, their health and counters", .answer = get_pools},
 	{"GET", "/v1/backends", "backends, their health, next hops and counters", .json = get_backends},
+	{"GET", "/v1/flows", "flow records in sums; ?records=1&pool=POOL&limit=N&from=NEXT lists them",
+	 .parameters = {"records", "pool", "limit", "from"}, .answer = get_flows},
 	{"GET", "/v1/neighbours", "next hops of backends", .answer = get_neighbours},
 	{"GET", "/v1/drops", "what became of packets, by reason", .answer = get_drops},
 	{"GET", "/v1/bpf", "program, maps and links in the kernel", .answer = get_bpf},

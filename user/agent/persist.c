@@ -22,7 +22,7 @@
 #include "lib/log.h"
 #include "out/snapshot.h"
 
-#define SNAPSHOT_VERSION 1
+#define SNAPSHOT_VERSION 2
 #define SAVE_PAUSE_MS	 500  /* between two of the health, which takes some 8 ms for 10,000 backends */
 #define SAVE_AGAIN_MS	 2000 /* after it failed */
 

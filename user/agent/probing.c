@@ -65,7 +65,8 @@ static void health_event(void *argument, const struct event_fact *fact)
 {
 	struct agent *agent = argument;
 
-	agent->override_changed |= fact->kind == EVENT_backend_maint && fact->uid == EVENT_NOBODY;
+	agent->override_changed |=
+		fact->kind == EVENT_backend_drained || (fact->kind == EVENT_backend_maint && fact->uid == EVENT_NOBODY);
 	events_add(agent->events, fact);
 }
 

@@ -112,10 +112,13 @@ static void log_changes(const json_t *changes)
 
 	for (size_t i = 0; i < count && i < CHANGES_LOGGED; i++) {
 		const json_t *change = json_array_get(changes, i);
+		const char *what = json_string_value(json_object_get(change, "what"));
+		const char *warning = json_string_value(json_object_get(change, "warning"));
 
-		log_info("configuration: %s %s: %s", json_string_value(json_object_get(change, "change")),
-			 json_string_value(json_object_get(change, "what")),
+		log_info("configuration: %s %s: %s", json_string_value(json_object_get(change, "change")), what,
 			 json_string_value(json_object_get(change, "detail")));
+		if (warning)
+			log_warning("configuration: %s: %s", what, warning);
 	}
 	if (count > CHANGES_LOGGED)
 		log_info("configuration: and %zu more changes", count - CHANGES_LOGGED);
@@ -177,7 +180,7 @@ static int refuse_errors(struct agent *agent, const char *name, char *errors, ui
 static int take_config(struct agent *agent, struct config *config, const char *name, char *applied, uid_t uid,
 		       struct former *former, json_t **reply)
 {
-	json_t *changes = config_diff(agent->state.config, config);
+	json_t *changes = config_diff(agent->state.config, config, agent->state.health);
 	int err;
 
 	*former = remember(agent);
@@ -351,7 +354,7 @@ int agent_rollback(struct agent *agent, const char *why, uid_t uid, json_t **rep
 		*reply = error_reply("nothing waits to be confirmed");
 		return 409;
 	}
-	changes = config_diff(left, agent->former.config);
+	changes = config_diff(left, agent->former.config, agent->state.health);
 	err = go_back(agent, &agent->former);
 	agent_event(agent, EVENT_config_rolled_back, uid, "%s: %s, the former configuration runs again",
 		    agent->state.applied, why);
@@ -389,7 +392,7 @@ int agent_diff(struct agent *agent, const struct control_request *request, json_
 		free(errors);
 		return 422;
 	}
-	*reply = json_pack("{so}", "changes", config_diff(agent->state.config, config));
+	*reply = json_pack("{so}", "changes", config_diff(agent->state.config, config, agent->state.health));
 	config_free(config);
 	return 200;
 }

@@ -226,7 +226,7 @@ static __u32 ask_mark(void *argument, size_t pool, size_t backend, char why[96])
 {
 	struct agent *agent = argument;
 	const struct config_pool *config = &agent->state.config->pools[pool];
-	__u16 index = ids_backend(agent->state.ids, config->name, config->backends[backend].name);
+	__u16 index = ids_backend(agent->state.ids, config->name, &config->backends[backend].address);
 	struct next_hop hop;
 
 	if (!agent->path) {

@@ -21,7 +21,10 @@
 #include "backend/wanted.h"
 #include "lib/log.h"
 
-/* The largest outer header of a family of balancers: IPv6, UDP. GUE's variant 1 adds nothing. */
+/*
+ * The largest outer header of a family of balancers: IPv6, UDP. GUE's variant 1 adds nothing, and what a second hop
+ * adds is left out where it does not fit.
+ */
 #define OUTER_MAX (40 + 8)
 
 struct up {

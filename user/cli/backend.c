@@ -9,6 +9,7 @@
 #include "cli/changes.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/drain.h"
 #include "cli/standing.h"
 #include "cli/word.h"
 #include "lib/memory.h"
@@ -20,7 +21,7 @@ static const struct action {
 	bool ends;   /* takes --for */
 	const char *help;
 } actions[] = {
-	{"drain", false, true, "no new connections; becomes maint after --for, or 15 minutes"},
+	{"drain", false, true, "no new connections; becomes maint when none is left, or after --for (15 minutes)"},
 	{"maint", false, false, "out of the table at once, until 'ready'"},
 	{"ready", false, false, "ends drain, maint, weight and hold-down: the probes decide again"},
 	{"weight", true, false, "this weight instead of the configured one, until 'ready'"},
@@ -55,6 +56,8 @@ static enum exit_code check_usage(const struct cli *cli, const struct action *ac
 		cli_error("weight '%s': give a number from 0 to %d", last, CONFIG_MAX_WEIGHT);
 	else if ((cli->given & OPTION_FOR) && !action->ends)
 		cli_error("'backend %s' takes no --for: only a drain ends by itself", action->name);
+	else if ((cli->given & OPTION_WAIT) && !action->ends)
+		cli_error("'backend %s' takes no --wait: it is done at once", action->name);
 	else
 		return EXIT_DONE;
 	return EXIT_WRONG_USAGE;
@@ -174,7 +177,9 @@ enum exit_code do_backend(const struct cli *cli)
 	done = json_array();
 	for (size_t i = 2; i < cli->argument_count - action->weighs && code == EXIT_DONE; i++)
 		code = act(cli, action, cli->arguments[i], weight, done, &error);
-	if (code == EXIT_DONE && cli->json)
+	if (code == EXIT_DONE && (cli->given & OPTION_WAIT))
+		code = drain_wait(cli, cli->arguments[1], cli->arguments + 2, cli->argument_count - 2);
+	else if (code == EXIT_DONE && cli->json)
 		cli_print_json(done);
 	else if (error)
 		print_refusal(cli, code, error, done);

@@ -26,6 +26,8 @@ static void print_change(const json_t *change)
 			kind = &kinds[i];
 	printf("%s%c %s%s%s%s\n", cli_colour(kind->colour), kind->sign, cli_text(change, "what"), *detail ? ": " : "",
 	       detail, cli_colour(NULL));
+	if (*cli_text(change, "warning"))
+		printf("    %swarning: %s%s\n", cli_colour("yellow"), cli_text(change, "warning"), cli_colour(NULL));
 }
 
 void changes_print(const json_t *reply, const char *none)

@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* sluice check: validates a file by itself, as the agent would. */
+/*
+ * sluice check: validates a file by itself, as the agent would, and has a running one say which
+ * connections it would break. Nothing depends on whether one runs.
+ */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/upload.h"
 #include "in/config_file.h"
+
+#define AGENT_SECONDS 1
+#define MAX_WARNINGS  10 /* printed: a file of another balancer has no end of them */
 
 static void print_count(const char *before, size_t count, const char *noun)
 {
@@ -25,15 +35,61 @@ static void print_right(const char *path, const struct config *config)
 	putchar('\n');
 }
 
+static json_t *warnings_of(const json_t *reply)
+{
+	json_t *warnings = json_array();
+	const json_t *change;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "changes"), i, change)
+		if (*cli_text(change, "warning"))
+			json_array_append_new(warnings, json_sprintf("%s: %s", cli_text(change, "what"),
+								     cli_text(change, "warning")));
+	return warnings;
+}
+
+/* What the agent warns of; empty if none answers. Only a file on disk can be read a second time. */
+static json_t *ask_warnings(const struct cli *cli, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	json_t *reply = NULL, *warnings;
+	char *error = NULL;
+	struct stat found;
+
+	if (fd >= 0 && fstat(fd, &found) == 0 && S_ISREG(found.st_mode))
+		upload_fd(cli, "/v1/diff", fd, path, "", AGENT_SECONDS, &reply, &error);
+	if (fd >= 0)
+		close(fd);
+	warnings = warnings_of(reply);
+	json_decref(reply);
+	free(error);
+	return warnings;
+}
+
+static void print_warnings(const char *path, const json_t *warnings)
+{
+	const json_t *warning;
+	size_t i;
+
+	json_array_foreach(warnings, i, warning) {
+		if (i == MAX_WARNINGS) {
+			printf("    and %zu more: sluice diff %s\n", json_array_size(warnings) - i, path);
+			break;
+		}
+		printf("    %swarning: %s%s\n", cli_colour("yellow"), json_string_value(warning), cli_colour(NULL));
+	}
+}
+
 enum exit_code do_check(const struct cli *cli)
 {
 	const char *path = cli->argument_count ? cli->arguments[0] : DEFAULT_CONFIG;
 	struct config *config = NULL;
 	char *errors = NULL;
 	int error = config_file_read(path, &config, &errors);
+	json_t *warnings = error ? json_array() : ask_warnings(cli, path);
 
 	if (cli->json) {
-		json_t *json = json_pack("{s:b, s:s?}", "ok", !error, "errors", errors);
+		json_t *json = json_pack("{s:b, s:s?, s:O}", "ok", !error, "errors", errors, "warnings", warnings);
 
 		cli_print_json(json);
 		json_decref(json);
@@ -41,7 +97,9 @@ enum exit_code do_check(const struct cli *cli)
 		fputs(errors, stderr);
 	} else {
 		print_right(path, config);
+		print_warnings(path, warnings);
 	}
+	json_decref(warnings);
 	if (!error)
 		config_free(config);
 	free(errors);

@@ -35,6 +35,8 @@ enum exit_code {
 #define OPTION_REASON	   0x400
 #define OPTION_CONFIRM	   0x800
 #define OPTION_LONG	   0x1000
+#define OPTION_RECORDS	   0x2000
+#define OPTION_WAIT	   0x4000
 #define OPTIONS_EVERYWHERE (OPTION_SOCKET | OPTION_JSON | OPTION_HELP | OPTION_VERSION)
 
 struct cli {

@@ -61,6 +61,14 @@ char *field_percent(const json_t *object, const char *key)
 	return json_is_number(value) ? memory_format("%.1f%%", 100 * json_number_value(value)) : unknown();
 }
 
+char *field_seconds(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	char text[NUMBER_TEXT];
+
+	return json_is_integer(value) ? memory_format("%s", number_age(json_integer_value(value), text)) : unknown();
+}
+
 char *field_age(const json_t *object, const char *key)
 {
 	long long seconds = moment_age(cli_text(object, key));

@@ -28,6 +28,9 @@ char *field_words(const json_t *object, const char *key);
 char *field_human(const json_t *object, const char *key);
 char *field_percent(const json_t *object, const char *key);
 
+/* Seconds, in one unit. */
+char *field_seconds(const json_t *object, const char *key);
+
 /* Seconds, minutes, ... since the moment that stands there. */
 char *field_age(const json_t *object, const char *key);
 

@@ -23,12 +23,14 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{"status", "", 0, 0, 0, do_status, "the agent, what needs attention, its interfaces and totals"},
-	{"show", " SUBJECT [NAME [BACKEND]]", 1, 3, OPTION_ALL | OPTION_WATCH | OPTION_COUNT | OPTION_LONG, do_show,
-	 "services, pools, backends, neighbours, drops, events or bpf"},
+	{"show", " SUBJECT [NAME [BACKEND]]", 1, 3,
+	 OPTION_ALL | OPTION_WATCH | OPTION_COUNT | OPTION_LONG | OPTION_RECORDS, do_show,
+	 "services, pools, backends, flows, neighbours, drops, events or bpf"},
 	{"watch", " [POOL [BACKEND]]", 0, 2, OPTION_COUNT, do_watch, "events as they come"},
-	{"backend", " ACTION POOL BACKEND ...", 3, SIZE_MAX, OPTION_FOR | OPTION_REASON, do_backend,
+	{"backend", " ACTION POOL BACKEND ...", 3, SIZE_MAX, OPTION_FOR | OPTION_REASON | OPTION_WAIT, do_backend,
 	 "drain, maint, ready, or weight with a number at the end"},
-	{"check", " [FILE]", 0, 1, 0, do_check, "validate a configuration (" DEFAULT_CONFIG "), without any agent"},
+	{"check", " [FILE]", 0, 1, 0, do_check,
+	 "validate a configuration (" DEFAULT_CONFIG "); an agent adds warnings"},
 	{"diff", " [FILE]", 0, 1, 0, do_diff, "what a reload, or applying FILE, would change"},
 	{"reload", "", 0, 0, 0, do_reload, "have the agent read its configuration anew"},
 	{"apply", " FILE", 1, 1, OPTION_CONFIRM, do_apply, "have the agent run this configuration (-: standard input)"},

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/events.h"
+#include "cli/flows.h"
 #include "cli/rates.h"
 #include "cli/subject.h"
 #include "cli/word.h"
@@ -195,7 +196,7 @@ static enum exit_code show_once(const struct cli *cli, const struct subject *sub
 /* Whether the subject takes so many names and these options. */
 static enum exit_code check_usage(const struct cli *cli, const struct subject *subject)
 {
-	const bool events = strcmp(subject->name, "events") == 0;
+	const bool events = strcmp(subject->name, "events") == 0, flows = strcmp(subject->name, "flows") == 0;
 	const size_t names = subject->filter[1] ? 2 : subject->filter[0] ? 1 : 0;
 
 	if (cli->argument_count > 1 && !names)
@@ -205,9 +206,15 @@ static enum exit_code check_usage(const struct cli *cli, const struct subject *s
 			  cli->arguments[names + 1], names == 1 ? "one name" : "one pool, or one backend of it");
 	else if (events && (cli->given & OPTION_WATCH))
 		cli_error("'show events' takes no --watch: see 'sluice watch', which prints events as they come");
-	else if (events && (cli->given & OPTION_ALL) && (cli->given & OPTION_COUNT))
+	else if (flows && (cli->given & OPTION_WATCH))
+		cli_error("'show flows' takes no --watch: the agent counts records about once a second");
+	else if (!flows && (cli->given & OPTION_RECORDS))
+		cli_error("--records goes with 'show flows'");
+	else if (flows && !(cli->given & OPTION_RECORDS) && (cli->given & (OPTION_ALL | OPTION_COUNT)))
+		cli_error("--all and --count go with --records there");
+	else if ((events || flows) && (cli->given & OPTION_ALL) && (cli->given & OPTION_COUNT))
 		cli_error("--all and --count exclude each other");
-	else if (!events && (cli->given & OPTION_COUNT) && !(cli->given & OPTION_WATCH))
+	else if (!events && !flows && (cli->given & OPTION_COUNT) && !(cli->given & OPTION_WATCH))
 		cli_error("--count goes with --watch");
 	else
 		return EXIT_DONE;
@@ -228,5 +235,7 @@ enum exit_code do_show(const struct cli *cli)
 		return code;
 	if (strcmp(subject->name, "events") == 0)
 		return events_show(cli);
+	if (strcmp(subject->name, "flows") == 0)
+		return flows_show(cli);
 	return cli->given & OPTION_WATCH ? show_again(cli, subject) : show_once(cli, subject);
 }

@@ -77,6 +77,8 @@ char *standing_state(const json_t *backend)
 		return memory_format("up %lld%%%s", percent, mark);
 	if (standing_is_down(backend))
 		detail = is_kept(backend) ? " (kept)" : is_held(backend) ? " (held)" : is_new(backend) ? " (new)" : "";
+	if (is_state(backend, "drain") && json_is_true(json_object_get(backend, "drained")))
+		return memory_format("drained%s", mark);
 	return memory_format("%s%s%s", cli_text(backend, "state"), detail, mark);
 }
 

@@ -35,6 +35,11 @@ static const struct field pool_fields[] = {
 	{"FORWARD", "forward", field_plain, 0, FIELD_ALWAYS},
 	{"SLOTS", "table_size", field_plain, GRID_RIGHT, FIELD_LONG},
 	{"MIN HEALTHY", "min_healthy", field_plain, GRID_RIGHT, FIELD_LONG},
+	{"OPEN", "slots_open", field_plain, GRID_RIGHT, FIELD_LONG},
+	{"SETTLED", "slots_settled", field_plain, GRID_RIGHT, FIELD_LONG},
+	{"MOVING", "moving", field_plain, GRID_RIGHT, FIELD_LONG},
+	{"RECORDS", "records", field_plain, GRID_RIGHT, FIELD_LONG},
+	{"TRACKED", "tracked_share", field_percent, GRID_RIGHT, FIELD_LONG},
 	{"SERVICES", "services", field_words, GRID_WRAP, FIELD_ALWAYS},
 	COUNTER_FIELDS,
 };
@@ -48,12 +53,35 @@ static const struct field backend_fields[] = {
 	{"WEIGHT", NULL, field_backend_weight, GRID_RIGHT, FIELD_ALWAYS},
 	{"SHARE", "share", field_percent, GRID_RIGHT, FIELD_ALWAYS},
 	{"SLOTS", "slots", field_plain, GRID_RIGHT, FIELD_LONG},
+	{"RECORDS", "records", field_plain, GRID_RIGHT, FIELD_LONG},
 	{"INTERFACE", "interface", field_plain, 0, FIELD_LONG},
 	{"NEXT HOP", "next_hop", field_plain, 0, FIELD_LONG},
 	{"MAC", "mac", field_plain, 0, FIELD_LONG},
 	{"MTU", "mtu", field_plain, GRID_RIGHT, FIELD_LONG},
 	COUNTER_FIELDS,
 	{"PROBE", NULL, field_backend_probe, GRID_TRUNCATE, FIELD_ALWAYS},
+};
+
+static const struct field flow_sum_fields[] = {
+	{"POOL", "pool", field_plain, 0, FIELD_ALWAYS},
+	{"BACKEND", "backend", field_plain, 0, FIELD_ALWAYS},
+	{"PHASE", "phase", field_plain, 0, FIELD_ALWAYS},
+	{"RECORDS", "records", field_plain, GRID_RIGHT, FIELD_ALWAYS},
+	{"CLOSING", "closing", field_plain, GRID_RIGHT, FIELD_ALWAYS},
+	{"OLDEST", "oldest_s", field_seconds, GRID_RIGHT, FIELD_ALWAYS},
+	{"NEWEST", "newest_s", field_seconds, GRID_RIGHT, FIELD_ALWAYS},
+};
+
+static const struct field flow_record_fields[] = {
+	{"CLIENT", "client", field_plain, 0, FIELD_ALWAYS},
+	{"VIP", "vip", field_plain, 0, FIELD_ALWAYS},
+	{"PROTOCOL", "protocol", field_plain, 0, FIELD_ALWAYS},
+	{"POOL", "pool", field_plain, 0, FIELD_ALWAYS},
+	{"BACKEND", "backend", field_plain, 0, FIELD_ALWAYS},
+	{"PHASE", "phase", field_plain, 0, FIELD_ALWAYS},
+	{"AGE", "age_s", field_seconds, GRID_RIGHT, FIELD_ALWAYS},
+	{"IDLE", "idle_s", field_seconds, GRID_RIGHT, FIELD_ALWAYS},
+	{"CLOSING", "closing", field_plain, 0, FIELD_ALWAYS},
 };
 
 static const struct field neighbour_fields[] = {
@@ -122,6 +150,13 @@ const struct subject subjects[] = {
 		.help = "state, weight, share, probes, what is wrong, counters; NAME: a pool",
 	},
 	{
+		.name = "flows",
+		.path = "/v1/flows",
+		.filter = {"pool"},
+		.filter_noun = {"pool"},
+		.help = "connections that are kept where they are while a table changes; NAME: a pool",
+	},
+	{
 		.name = "neighbours",
 		.path = "/v1/neighbours",
 		FIELDS(neighbour_fields),
@@ -153,6 +188,9 @@ const struct subject subjects[] = {
 		.help = "the program, its maps and links in the kernel",
 	},
 };
+
+const struct subject flow_sums = {.name = "flows", FIELDS(flow_sum_fields)};
+const struct subject flow_records = {.name = "flows", FIELDS(flow_record_fields)};
 
 const size_t subject_count = sizeof(subjects) / sizeof(subjects[0]);
 

@@ -28,6 +28,9 @@ struct subject {
 extern const struct subject subjects[];
 extern const size_t subject_count;
 
+/* What show flows prints: rows of sums, and records one by one. */
+extern const struct subject flow_sums, flow_records;
+
 /* Keys that watching adds to objects with counters: numbers, or null where no rate is known. */
 #define KEY_PACKET_RATE "packets_per_s"
 #define KEY_BIT_RATE	"bits_per_s"

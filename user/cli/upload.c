@@ -35,53 +35,61 @@ static int read_all(int fd, struct bytes *bytes)
 	return 0;
 }
 
-static int read_file(const char *file, struct bytes *bytes)
+static char *unreadable(const char *name, int err)
 {
-	int fd = strcmp(file, "-") == 0 ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC), err;
-
-	if (fd < 0)
-		return -errno;
-	err = read_all(fd, bytes);
-	close(fd);
-	return err;
+	if (err == -EFBIG)
+		return memory_format("%s: larger than the %u MiB that a configuration may have", name,
+				     CONTROL_MAX_BODY >> 20);
+	return memory_format("%s: cannot be read: %s", name, strerror(-err));
 }
 
-static enum exit_code refuse(const struct cli *cli, const char *name, int err)
+static enum exit_code send_bytes(const struct cli *cli, const char *path, struct bytes *bytes, const char *name,
+				 const char *more, long seconds, json_t **reply, char **error)
 {
-	char *error;
+	char *escaped = client_escape(name), *whole = memory_format("%s?name=%s%s", path, escaped, more);
+	struct request request = {.method = "POST", .path = whole, .seconds = seconds, .type = BODY_YAML};
+	enum exit_code code;
 
-	if (err == -EFBIG)
-		error = memory_format("%s: larger than the %u MiB that a configuration may have", name,
-				      CONTROL_MAX_BODY >> 20);
+	if (!bytes->length)
+		bytes->data[bytes->length++] = '\n'; /* an empty file is a wrong one, but no body would be no file */
+	request.body = bytes->data;
+	request.length = bytes->length;
+	code = client_ask(cli->socket, &request, reply, error);
+	free(whole);
+	free(escaped);
+	return code;
+}
+
+enum exit_code upload_fd(const struct cli *cli, const char *path, int fd, const char *name, const char *more,
+			 long seconds, json_t **reply, char **error)
+{
+	struct bytes bytes = {0};
+	enum exit_code code = EXIT_FAILED;
+	int err = read_all(fd, &bytes);
+
+	if (err)
+		*error = unreadable(name, err);
 	else
-		error = memory_format("%s: cannot be read: %s", name, strerror(-err));
-	cli_print_refusal(cli, EXIT_FAILED, error);
-	return EXIT_FAILED;
+		code = send_bytes(cli, path, &bytes, name, more, seconds, reply, error);
+	free(bytes.data);
+	return code;
 }
 
 enum exit_code upload(const struct cli *cli, const char *path, const char *file, const char *more, json_t **reply)
 {
-	struct request request = {.method = "POST", .seconds = WISH_SECONDS, .type = BODY_YAML};
-	const char *name = strcmp(file, "-") == 0 ? "<stdin>" : file;
-	struct bytes bytes = {0};
-	enum exit_code code;
-	char *escaped, *whole;
-	int err = read_file(file, &bytes);
+	const bool standard = strcmp(file, "-") == 0;
+	const char *name = standard ? "<stdin>" : file;
+	int fd = standard ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
+	enum exit_code code = EXIT_FAILED;
+	char *error = NULL;
 
-	if (err) {
-		free(bytes.data);
-		return refuse(cli, name, err);
+	if (fd < 0) {
+		error = unreadable(name, -errno);
+	} else {
+		code = upload_fd(cli, path, fd, name, more, WISH_SECONDS, reply, &error);
+		close(fd);
 	}
-	if (!bytes.length)
-		bytes.data[bytes.length++] = '\n'; /* an empty file is a wrong one, but no body would be no file */
-	escaped = client_escape(name);
-	whole = memory_format("%s?name=%s%s", path, escaped, more);
-	request.path = whole;
-	request.body = bytes.data;
-	request.length = bytes.length;
-	code = cli_ask(cli, &request, reply);
-	free(whole);
-	free(escaped);
-	free(bytes.data);
+	if (code != EXIT_DONE)
+		cli_print_refusal(cli, code, error);
 	return code;
 }

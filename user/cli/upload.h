@@ -11,4 +11,8 @@
  */
 enum exit_code upload(const struct cli *cli, const char *path, const char *file, const char *more, json_t **reply);
 
+/* The same of an open file called `name`, within so many seconds and without a message, as client_ask(). */
+enum exit_code upload_fd(const struct cli *cli, const char *path, int fd, const char *name, const char *more,
+			 long seconds, json_t **reply, char **error);
+
 #endif

@@ -15,20 +15,25 @@
 
 #include "in/config_read.h"
 
-enum { KEY_INTERFACES, KEY_HASH_KEY, KEY_DEFAULTS, KEY_POOLS, KEY_SERVICES, KEY_NOTIFY, TOP_KEYS };
+enum { KEY_INTERFACES, KEY_HASH_KEY, KEY_FLOW_RECORDS, KEY_DEFAULTS, KEY_POOLS, KEY_SERVICES, KEY_NOTIFY, TOP_KEYS };
 
 static const struct value_key top_keys[TOP_KEYS] = {
 	[KEY_INTERFACES] = {.name = "interfaces", .needed = "the interfaces that take packets, such as [{name: eth0}]"},
 	[KEY_HASH_KEY] = {.name = "hash_key", .needed = "32 hex digits in quotes, the same on every balancer"},
+	[KEY_FLOW_RECORDS] = {.name = "flow_records"},
 	[KEY_DEFAULTS] = {.name = "defaults"},
 	[KEY_POOLS] = {.name = "pools"},
 	[KEY_SERVICES] = {.name = "services"},
 	[KEY_NOTIFY] = {.name = "notify"},
 };
 
-enum { KEY_PROBE, KEY_JUDGEMENT, DEFAULTS_KEYS = KEY_JUDGEMENT + JUDGEMENT_KEYS };
+enum { KEY_TRANSITION, KEY_PROBE, KEY_JUDGEMENT, DEFAULTS_KEYS = KEY_JUDGEMENT + JUDGEMENT_KEYS };
 
-static const struct value_key defaults_keys[DEFAULTS_KEYS] = {[KEY_PROBE] = {.name = "probe"}, JUDGEMENT_KEY_LIST};
+static const struct value_key defaults_keys[DEFAULTS_KEYS] = {
+	[KEY_TRANSITION] = {.name = "transition"},
+	[KEY_PROBE] = {.name = "probe"},
+	JUDGEMENT_KEY_LIST,
+};
 
 enum { KEY_NAME, KEY_MODE, KEY_ATTACH, INTERFACE_KEYS };
 
@@ -148,6 +153,8 @@ static void read_defaults(struct reading *reading, const struct node *node)
 
 	if (!value_keys(reading->source, node, node->offset, "defaults", defaults_keys, DEFAULTS_KEYS, found))
 		return;
+	if (found[KEY_TRANSITION])
+		transition_read_defaults(reading, found[KEY_TRANSITION]->value);
 	if (found[KEY_PROBE])
 		probe_read_defaults(reading, found[KEY_PROBE]->value);
 	judgement_read_defaults(reading, &found[KEY_JUDGEMENT]);
@@ -164,6 +171,9 @@ static void read_root(struct reading *reading, const struct node *root)
 		read_interfaces(reading, found[KEY_INTERFACES]->value);
 	if (found[KEY_HASH_KEY])
 		read_hash_key(reading, found[KEY_HASH_KEY]->value);
+	if (found[KEY_FLOW_RECORDS])
+		value_number(reading->source, found[KEY_FLOW_RECORDS]->value, CONFIG_MIN_FLOW_RECORDS,
+			     CONFIG_MAX_FLOW_RECORDS, &reading->config->flow_records);
 	/* the defaults before the pools, and those before the services, wherever they stand in the file */
 	if (found[KEY_DEFAULTS])
 		read_defaults(reading, found[KEY_DEFAULTS]->value);
@@ -185,6 +195,7 @@ static int read_config(struct source *source, struct arena *scratch, int rc, str
 	*errors = NULL;
 	fresh->arena = arena;
 	fresh->file = arena_strdup(arena, source->path);
+	fresh->flow_records = CONFIG_DEFAULT_FLOW_RECORDS;
 	if (!rc) {
 		const struct node *root = tree_read(source);
 		struct reading reading = {.source = source, .config = fresh};

@@ -10,7 +10,9 @@
 enum {
 	KEY_FORWARD,
 	KEY_GUE_PORT,
+	KEY_SECOND_HOP,
 	KEY_TABLE_SIZE,
+	KEY_TRANSITION,
 	KEY_PROBE,
 	KEY_JUDGEMENT,
 	KEY_FALLBACK = KEY_JUDGEMENT + JUDGEMENT_KEYS,
@@ -21,7 +23,9 @@ enum {
 static const struct value_key pool_keys[POOL_KEYS] = {
 	[KEY_FORWARD] = {.name = "forward"},
 	[KEY_GUE_PORT] = {.name = "gue_port"},
+	[KEY_SECOND_HOP] = {.name = "second_hop"},
 	[KEY_TABLE_SIZE] = {.name = "table_size"},
+	[KEY_TRANSITION] = {.name = "transition"},
 	[KEY_PROBE] = {.name = "probe"},
 	JUDGEMENT_KEY_LIST,
 	[KEY_FALLBACK] = {.name = "fallback"},
@@ -186,7 +190,7 @@ static bool read_table_size(struct reading *reading, const struct node *node, __
 
 static void read_forward(struct reading *reading, const struct node *const *found, struct config_pool *pool)
 {
-	const struct node *gue_port = found[KEY_GUE_PORT];
+	const struct node *gue_port = found[KEY_GUE_PORT], *second_hop = found[KEY_SECOND_HOP];
 	int forward = FORWARD_IPIP;
 	__u32 port = GUE_PORT;
 	bool known = !found[KEY_FORWARD] ||
@@ -194,10 +198,13 @@ static void read_forward(struct reading *reading, const struct node *const *foun
 
 	if (gue_port)
 		value_number(reading->source, gue_port->value, 1, 65535, &port);
-	if (gue_port && known && forward != FORWARD_GUE)
-		source_error(reading->source, gue_port->offset,
-			     "'gue_port' is for 'forward: gue', and this pool has 'forward: %s'",
-			     forward_names[forward]);
+	if (second_hop)
+		value_bool(reading->source, second_hop->value, &pool->second_hop);
+	for (size_t i = KEY_GUE_PORT; i <= KEY_SECOND_HOP; i++)
+		if (found[i] && known && forward != FORWARD_GUE)
+			source_error(reading->source, found[i]->offset,
+				     "'%s' is for 'forward: gue', and this pool has 'forward: %s'", found[i]->text,
+				     forward_names[forward]);
 	pool->forward = (enum forward)forward;
 	pool->gue_port = (__u16)port;
 }
@@ -219,6 +226,7 @@ static void read_pool(struct reading *reading, const struct node *key, struct co
 	read_forward(reading, found, pool);
 	if (found[KEY_TABLE_SIZE] && read_table_size(reading, found[KEY_TABLE_SIZE]->value, &pool->table_size))
 		size = found[KEY_TABLE_SIZE]->value;
+	transition_read(reading, found[KEY_TRANSITION] ? found[KEY_TRANSITION]->value : NULL, pool);
 	probes_read(reading, key, found[KEY_PROBE], pool);
 	if (found[KEY_BACKENDS])
 		read_backends(reading, found[KEY_BACKENDS]->value, pool);

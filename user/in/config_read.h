@@ -34,6 +34,15 @@ struct judgement_layers {
 	bool bad; /* some value of the hold-down was bad */
 };
 
+enum transition_key { TRANSITION_WINDOW, TRANSITION_UDP_WINDOW, TRANSITION_IDLE, TRANSITION_KEYS };
+
+/* The same for transitions. */
+struct transition_layers {
+	struct config_transition value;
+	bool given[TRANSITION_KEYS];
+	bool bad;
+};
+
 /* One configuration while it is read. */
 struct reading {
 	struct source *source;
@@ -41,6 +50,7 @@ struct reading {
 	struct probe_layers default_probe;
 	unsigned int default_types; /* that its type can be: config_probe.c */
 	struct judgement_layers default_judgement;
+	struct transition_layers default_transition;
 	size_t backends; /* in all pools so far */
 	__u64 slots;
 	unsigned int missing_pools; /* names of pools that there are none of */
@@ -53,6 +63,12 @@ void judgement_read_defaults(struct reading *reading, const struct node *const k
 /* Reads a pool's own over that, after its backends. */
 void judgement_read(struct reading *reading, const struct node *const key[static JUDGEMENT_KEYS],
 		    struct config_pool *pool);
+
+/* Reads what `defaults:` says of transitions. */
+void transition_read_defaults(struct reading *reading, const struct node *node);
+
+/* Reads a pool's own over that; `node` is NULL if it has none. */
+void transition_read(struct reading *reading, const struct node *node, struct config_pool *pool);
 
 /* A program and its arguments, into memory of the configuration: argv, then NULL. */
 bool command_read(struct reading *reading, const struct node *node, const char ***out);

@@ -228,9 +228,10 @@ bool value_name(struct source *source, const struct node *node, const char *what
 static const struct {
 	const char *unit;
 	__u32 milliseconds;
-} units[] = {{"m", 60000}, {"s", 1000}, {"ms", 1}};
+} units[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
 
-static bool parse_duration(const struct node *node, __u32 *out)
+/* From `low` to `high` milliseconds. */
+static bool parse_duration(const struct node *node, __u32 low, __u32 high, __u32 *out)
 {
 	size_t digits = node->kind == NODE_SCALAR ? strspn(node->text, "0123456789") : 0;
 	__u32 number;
@@ -239,8 +240,7 @@ static bool parse_duration(const struct node *node, __u32 *out)
 		__u32 unit = units[i].milliseconds;
 
 		if (strcmp(node->text + digits, units[i].unit) == 0 &&
-		    value_parse_number(node->text, digits, MAX_DURATION / unit, &number) &&
-		    number * unit >= MIN_DURATION) {
+		    value_parse_number(node->text, digits, high / unit, &number) && number * unit >= low) {
 			*out = number * unit;
 			return true;
 		}
@@ -248,19 +248,26 @@ static bool parse_duration(const struct node *node, __u32 *out)
 	return false;
 }
 
+bool value_duration_within(struct source *source, const struct node *node, __u32 low, __u32 high, const char *expected,
+			   __u32 *out)
+{
+	if (parse_duration(node, low, high, out))
+		return true;
+	value_unexpected(source, node, expected);
+	return false;
+}
+
 bool value_duration(struct source *source, const struct node *node, __u32 *out)
 {
-	if (parse_duration(node, out))
-		return true;
-	value_unexpected(source, node, "a duration from 10ms to 60m, such as 500ms, 2s or 1m");
-	return false;
+	return value_duration_within(source, node, MIN_DURATION, MAX_DURATION,
+				     "a duration from 10ms to 60m, such as 500ms, 2s or 1m", out);
 }
 
 bool value_duration_or_none(struct source *source, const struct node *node, __u32 *out)
 {
 	if (node->kind == NODE_SCALAR && strcmp(node->text, "0s") == 0)
 		*out = 0;
-	else if (!parse_duration(node, out)) {
+	else if (!parse_duration(node, MIN_DURATION, MAX_DURATION, out)) {
 		value_unexpected(source, node, "a duration from 10ms to 60m, such as 500ms, 30s or 1m, or 0s for none");
 		return false;
 	}

@@ -52,11 +52,15 @@ bool value_bool(struct source *source, const struct node *node, bool *out);
 /* The name of a pool, service or backend. `what` is for the error. */
 bool value_name(struct source *source, const struct node *node, const char *what, const char **out);
 
-/* "500ms", "2s", "1m"; in milliseconds. */
+/* "500ms", "2s", "1m", "1h"; in milliseconds. */
 bool value_duration(struct source *source, const struct node *node, __u32 *out);
 
 /* The same, or "0s". */
 bool value_duration_or_none(struct source *source, const struct node *node, __u32 *out);
+
+/* One with limits of its own, in milliseconds, which `expected` tells. */
+bool value_duration_within(struct source *source, const struct node *node, __u32 low, __u32 high, const char *expected,
+			   __u32 *out);
 
 /* A text that may have control characters, of 1 to `most` bytes; *out is the tree's. `what` it is, for errors. */
 bool value_bytes(struct source *source, const struct node *node, size_t most, const char *what, const char **out);

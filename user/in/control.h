@@ -36,7 +36,7 @@ struct control_endpoint {
 	const char *path;   /* without a query; "/" is taken: it lists the table */
 	const char *help;   /* for that list */
 
-	const char *parameters[2]; /* that its query may have: any other gets a 400, as it may be a misspelt wish */
+	const char *parameters[4]; /* that its query may have: any other gets a 400, as it may be a misspelt wish */
 
 	/* Returns an HTTP status, and a new reference in *reply; NULL there becomes a 500. */
 	int (*answer)(void *agent, const struct control_request *request, json_t **reply);

@@ -71,8 +71,8 @@ char *config_duration_format(__u32 milliseconds, char text[static CONFIG_DURATIO
 	static const struct {
 		const char *unit;
 		__u32 milliseconds;
-	} units[] = {{"m", 60000}, {"s", 1000}, {"ms", 1}};
-	size_t i = milliseconds ? 0 : 1;
+	} units[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+	size_t i = milliseconds ? 0 : 2;
 
 	while (milliseconds % units[i].milliseconds)
 		i++;

@@ -108,10 +108,19 @@ struct config_backend {
 	__u32 weight; /* 0 to CONFIG_MAX_WEIGHT; 0: no share of the table */
 };
 
+/* How long connections are kept where they are when a table changes: model/transition.h. Whole seconds, in ms. */
+struct config_transition {
+	__u32 window_ms;     /* longest silence of a TCP connection that still keeps it; 0: no transitions */
+	__u32 udp_window_ms; /* the same for UDP, not longer than window */
+	__u32 idle_ms;	     /* silence that ends a TCP connection which has a record */
+};
+
 struct config_pool {
 	const char *name;
 	enum forward forward;
-	__u16 gue_port;		     /* UDP destination port, host byte order */
+	__u16 gue_port;	 /* UDP destination port, host byte order */
+	bool second_hop; /* backends forward what is not theirs; with FORWARD_GUE alone */
+	struct config_transition transition;
 	__u32 table_size;	     /* slots; a prime */
 	struct config_probe *probes; /* in the file's order; none: every backend counts as up */
 	size_t probe_count;
@@ -155,18 +164,26 @@ struct config {
 	struct config_service *services; /* sorted by name */
 	size_t service_count;
 	struct config_notify notify;
+	__u32 flow_records;  /* that the flow map has room for */
 	struct arena *arena; /* owns everything above */
 };
 
-#define CONFIG_NONE		  ((size_t)-1)
-#define CONFIG_MAX_PROBES	  8 /* of a pool */
-#define CONFIG_NAME_MAX		  63
-#define CONFIG_MAX_WEIGHT	  65535
-#define CONFIG_DEFAULT_WEIGHT	  100
-#define CONFIG_DEFAULT_TABLE_SIZE 65537
-#define CONFIG_MAX_INTERFACES	  64
-#define CONFIG_PORT_TEXT	  12 /* room for a port as text */
-#define CONFIG_DURATION_TEXT	  24
+#define CONFIG_NONE		     ((size_t)-1)
+#define CONFIG_MAX_PROBES	     8 /* of a pool */
+#define CONFIG_NAME_MAX		     63
+#define CONFIG_MAX_WEIGHT	     65535
+#define CONFIG_DEFAULT_WEIGHT	     100
+#define CONFIG_DEFAULT_TABLE_SIZE    65537
+#define CONFIG_MAX_INTERFACES	     64
+#define CONFIG_DEFAULT_WINDOW_MS     (15 * 60 * 1000U)
+#define CONFIG_DEFAULT_UDP_WINDOW_MS (60 * 1000U)
+#define CONFIG_DEFAULT_IDLE_MS	     (2 * 3600 * 1000U)
+#define CONFIG_MAX_WINDOW_MS	     (24 * 3600 * 1000U)
+#define CONFIG_DEFAULT_FLOW_RECORDS  (1U << 20)
+#define CONFIG_MIN_FLOW_RECORDS	     1024U
+#define CONFIG_MAX_FLOW_RECORDS	     (1U << 26)
+#define CONFIG_PORT_TEXT	     12 /* room for a port as text */
+#define CONFIG_DURATION_TEXT	     24
 
 void config_free(struct config *config);
 
@@ -207,7 +224,7 @@ const char *config_word_name(const struct config_word *words, size_t count, __u1
 /* Writes a port as the config spells it ("443/tcp", "any/udp") into `text` and returns it. */
 char *config_port_format(const struct config_port *port, char text[static CONFIG_PORT_TEXT]);
 
-/* The same for a duration in milliseconds: "500ms", "2s", "1m". */
+/* The same for a duration in milliseconds: "500ms", "2s", "1m", "1h". */
 char *config_duration_format(__u32 milliseconds, char text[static CONFIG_DURATION_TEXT]);
 
 #endif

@@ -7,8 +7,16 @@
 #include <string.h>
 
 #include "lib/memory.h"
+#include "model/health.h"
 
 #define LISTED 8 /* addresses or ports spelt out in one detail; the rest is counted */
+
+/* Two configurations that are being compared. */
+struct diff {
+	const struct config *from, *to; /* from: may be NULL */
+	const struct health *health;	/* of the backends of `from`, or NULL */
+	json_t *changes;
+};
 
 /* The detail of one change: its parts, joined with ", ". */
 struct detail {
@@ -36,19 +44,28 @@ __attribute__((format(printf, 2, 3))) static void detail_add(struct detail *deta
 	va_end(arguments);
 }
 
-/* Reports the change and frees the detail. A "change" without any detail is none. */
-static void detail_report(struct detail *detail, json_t *changes, const char *change, const char *kind,
-			  const char *name)
+/*
+ * Reports the change and frees the detail. A "change" without any detail is none. `warning` may be NULL: with it comes
+ * what it does to established connections.
+ */
+static void detail_report_with(struct detail *detail, const struct diff *diff, const char *change, const char *kind,
+			       const char *name, const char *warning)
 {
 	fclose(detail->stream);
 	if (detail->length || strcmp(change, "change") != 0) {
 		char *what = memory_format("%s%s%s", kind, *name ? " " : "", name);
 
-		json_array_append_new(
-			changes, json_pack("{s:s, s:s, s:s}", "change", change, "what", what, "detail", detail->text));
+		json_array_append_new(diff->changes, json_pack("{s:s, s:s, s:s, s:s*}", "change", change, "what", what,
+							       "detail", detail->text, "warning", warning));
 		free(what);
 	}
 	free(detail->text);
+}
+
+static void detail_report(struct detail *detail, const struct diff *diff, const char *change, const char *kind,
+			  const char *name)
+{
+	detail_report_with(detail, diff, change, kind, name, NULL);
 }
 
 /* A list of addresses or ports as sorted words, so that two lists compare whatever their order. */
@@ -120,16 +137,26 @@ static void list_words(struct detail *detail, const char *label, struct words wo
 	free(words.word);
 }
 
-static void diff_hash_key(json_t *changes, const struct config *from, const struct config *to)
+static void diff_hash_key(const struct diff *diff)
 {
 	struct detail detail;
 
-	if (!from || memcmp(from->hash_key, to->hash_key, sizeof(to->hash_key)) == 0)
+	if (memcmp(diff->from->hash_key, diff->to->hash_key, sizeof(diff->to->hash_key)) == 0)
 		return;
 	detail_open(&detail);
-	/* the key itself is a secret */
-	detail_add(&detail, "every pool's table and every flow's slot change: open connections break");
-	detail_report(&detail, changes, "change", "hash_key", "");
+	detail_add(&detail, "another one"); /* the key itself is a secret */
+	detail_report_with(&detail, diff, "change", "hash_key", "",
+			   "every flow is hashed anew, established connections break; see sluice.yaml(5)");
+}
+
+static void diff_flow_records(const struct diff *diff)
+{
+	struct detail detail;
+
+	detail_open(&detail);
+	if (diff->from->flow_records != diff->to->flow_records)
+		detail_add(&detail, "%u -> %u", diff->from->flow_records, diff->to->flow_records);
+	detail_report(&detail, diff, "change", "flow_records", "");
 }
 
 static const struct config_interface *interface_find(const struct config *config, const char *name)
@@ -140,7 +167,8 @@ static const struct config_interface *interface_find(const struct config *config
 	return NULL;
 }
 
-static void diff_interface(json_t *changes, const struct config_interface *old, const struct config_interface *new)
+static void diff_interface(const struct diff *diff, const struct config_interface *old,
+			   const struct config_interface *new)
 {
 	const struct config_interface *one = new ? new : old;
 	struct detail detail;
@@ -155,11 +183,49 @@ static void diff_interface(json_t *changes, const struct config_interface *old, 
 		if (old->attach != new->attach)
 			detail_add(&detail, "attach %s -> %s", attach_names[old->attach], attach_names[new->attach]);
 	}
-	detail_report(&detail, changes, old ? new ? "change" : "remove" : "add", "interface", one->name);
+	detail_report(&detail, diff, old ? new ? "change" : "remove" : "add", "interface", one->name);
 }
 
-static void diff_backend(json_t *changes, const char *pool, const struct config_backend *old,
-			 const struct config_backend *new)
+/* Whether it may have connections that go on. */
+static bool is_in_use(const struct diff *diff, const char *pool, const struct config_backend *backend)
+{
+	const struct health_backend *found = diff->health ? health_find(diff->health, pool, backend->name) : NULL;
+
+	return !found || (health_serves(found) && !found->override.drained);
+}
+
+static bool has_backend_in_use(const struct diff *diff, const struct config_pool *pool)
+{
+	for (size_t i = 0; i < pool->backend_count; i++)
+		if (is_in_use(diff, pool->name, &pool->backends[i]))
+			return true;
+	return false;
+}
+
+static bool has_address(const struct config_pool *pool, const struct address *address)
+{
+	for (size_t i = 0; i < pool->backend_count; i++)
+		if (address_equal(&pool->backends[i].address, address))
+			return true;
+	return false;
+}
+
+/*
+ * What it does to the connections of a backend that was there, NULL: nothing. Its address is who it is: under another
+ * name it keeps them. `pool` is the new one, NULL: it goes whole, and has the warning.
+ */
+static const char *warn_of_backend(const struct diff *diff, const struct config_pool *pool,
+				   const struct config_backend *old, const struct config_backend *new)
+{
+	if (!old || !pool || !is_in_use(diff, pool->name, old) || has_address(pool, &old->address))
+		return NULL;
+	return new ? "another address is another server: connections to the former one are cut; drain it first"
+		   : "removed: its connections are cut; drain it first";
+}
+
+/* A backend of the pool of that name, which is to become `to`, or NULL. */
+static void diff_backend(const struct diff *diff, const char *pool, const struct config_pool *to,
+			 const struct config_backend *old, const struct config_backend *new)
 {
 	const struct config_backend *one = new ? new : old;
 	char before[ADDRESS_TEXT], after[ADDRESS_TEXT], *name;
@@ -177,7 +243,8 @@ static void diff_backend(json_t *changes, const char *pool, const struct config_
 			detail_add(&detail, "weight %u -> %u", old->weight, new->weight);
 	}
 	name = memory_format("%s/%s", pool, one->name);
-	detail_report(&detail, changes, old ? new ? "change" : "remove" : "add", "backend", name);
+	detail_report_with(&detail, diff, old ? new ? "change" : "remove" : "add", "backend", name,
+			   warn_of_backend(diff, to, old, new));
 	free(name);
 }
 
@@ -259,6 +326,13 @@ static void change_text(struct detail *detail, const char *key, const char *befo
 		detail_add(detail, "%s %s -> %s", key, before, after);
 }
 
+static void change_duration(struct detail *detail, const char *key, __u32 old, __u32 new)
+{
+	char before[CONFIG_DURATION_TEXT], after[CONFIG_DURATION_TEXT];
+
+	change_text(detail, key, config_duration_format(old, before), config_duration_format(new, after));
+}
+
 static void change_judgement(struct detail *detail, const struct config_judgement *old,
 			     const struct config_judgement *new)
 {
@@ -267,9 +341,16 @@ static void change_judgement(struct detail *detail, const struct config_judgemen
 	change_text(detail, "any", old->any ? "true" : "false", new->any ? "true" : "false");
 	change_text(detail, "start", start_names[old->start], start_names[new->start]);
 	change_text(detail, "min_healthy", min_healthy_format(old, before), min_healthy_format(new, after));
-	change_text(detail, "ramp", config_duration_format(old->ramp_ms, before),
-		    config_duration_format(new->ramp_ms, after));
+	change_duration(detail, "ramp", old->ramp_ms, new->ramp_ms);
 	change_text(detail, "hold_down", hold_down_format(old, before), hold_down_format(new, after));
+}
+
+static void change_transition(struct detail *detail, const struct config_transition *old,
+			      const struct config_transition *new)
+{
+	change_duration(detail, "transition window", old->window_ms, new->window_ms);
+	change_duration(detail, "transition udp_window", old->udp_window_ms, new->udp_window_ms);
+	change_duration(detail, "transition idle", old->idle_ms, new->idle_ms);
 }
 
 /* A pool with its configuration, which has its fallback's name. */
@@ -278,16 +359,23 @@ static const char *fallback_name(const struct config *config, const struct confi
 	return pool->fallback < config->pool_count ? config->pools[pool->fallback].name : "none";
 }
 
+static const char *second_hop_word(const struct config_pool *pool)
+{
+	return pool->forward == FORWARD_GUE && pool->second_hop ? "true" : "false";
+}
+
 static void change_pool(struct detail *detail, const struct config *from, const struct config_pool *old,
 			const struct config *to, const struct config_pool *new)
 {
 	if (old->forward != new->forward)
 		detail_add(detail, "forward %s -> %s", forward_names[old->forward], forward_names[new->forward]);
-	/* other modes have no such port, whatever the field holds */
+	/* other modes have neither, whatever the fields hold */
 	if (old->forward == FORWARD_GUE && new->forward == FORWARD_GUE && old->gue_port != new->gue_port)
 		detail_add(detail, "gue_port %u -> %u", old->gue_port, new->gue_port);
+	change_text(detail, "second_hop", second_hop_word(old), second_hop_word(new));
 	if (old->table_size != new->table_size)
 		detail_add(detail, "table_size %u -> %u", old->table_size, new->table_size);
+	change_transition(detail, &old->transition, &new->transition);
 	change_probes(detail, old, new);
 	change_judgement(detail, &old->judgement, &new->judgement);
 	change_text(detail, "fallback", fallback_name(from, old), fallback_name(to, new));
@@ -298,6 +386,8 @@ static void list_pool(struct detail *detail, const struct config *config, const 
 	detail_add(detail, "forward %s", forward_names[pool->forward]);
 	if (pool->forward == FORWARD_GUE)
 		detail_add(detail, "gue_port %u", pool->gue_port);
+	if (pool->second_hop)
+		detail_add(detail, "second_hop true");
 	detail_add(detail, "table_size %u", pool->table_size);
 	for (size_t i = 0; i < pool->probe_count; i++) {
 		char *summary = probe_summary(pool, i);
@@ -309,34 +399,34 @@ static void list_pool(struct detail *detail, const struct config *config, const 
 		detail_add(detail, "fallback %s", fallback_name(config, pool));
 }
 
-static void diff_pool(json_t *changes, const struct config *from, const struct config_pool *old,
-		      const struct config *to, const struct config_pool *new)
+static void diff_pool(const struct diff *diff, const struct config_pool *old, const struct config_pool *new)
 {
 	const struct config_pool *one = new ? new : old;
+	const char *warning = NULL;
 	struct detail detail;
 
 	detail_open(&detail);
 	if (!old || !new)
-		list_pool(&detail, new ? to : from, one);
+		list_pool(&detail, new ? diff->to : diff->from, one);
 	else
-		change_pool(&detail, from, old, to, new);
-	detail_report(&detail, changes, old ? new ? "change" : "remove" : "add", "pool", one->name);
+		change_pool(&detail, diff->from, old, diff->to, new);
+	if (one == old && has_backend_in_use(diff, old))
+		warning = "removed: its backends' connections are cut; drain them first";
+	detail_report_with(&detail, diff, old ? new ? "change" : "remove" : "add", "pool", one->name, warning);
 
 	for (size_t i = 0; old && i < old->backend_count; i++)
 		if (!new || !config_backend_find(new, old->backends[i].name))
-			diff_backend(changes, old->name, &old->backends[i], NULL);
+			diff_backend(diff, old->name, new, &old->backends[i], NULL);
 	for (size_t i = 0; new &&i < new->backend_count; i++)
-		diff_backend(changes, new->name, old ? config_backend_find(old, new->backends[i].name) : NULL,
+		diff_backend(diff, new->name, new, old ? config_backend_find(old, new->backends[i].name) : NULL,
 			     &new->backends[i]);
 }
 
-/* Each service comes with its configuration, which has its pool's name. */
-static void diff_service(json_t *changes, const struct config *from, const struct config_service *old,
-			 const struct config *to, const struct config_service *new)
+static void diff_service(const struct diff *diff, const struct config_service *old, const struct config_service *new)
 {
 	const struct config_service *one = new ? new : old;
-	const char *old_pool = old ? from->pools[old->pool].name : NULL;
-	const char *new_pool = new ? to->pools[new->pool].name : NULL;
+	const char *old_pool = old ? diff->from->pools[old->pool].name : NULL;
+	const char *new_pool = new ? diff->to->pools[new->pool].name : NULL;
 	struct detail detail;
 
 	detail_open(&detail);
@@ -354,7 +444,7 @@ static void diff_service(json_t *changes, const struct config *from, const struc
 		if (old->hash != new->hash)
 			detail_add(&detail, "hash %s -> %s", hash_names[old->hash], hash_names[new->hash]);
 	}
-	detail_report(&detail, changes, old ? new ? "change" : "remove" : "add", "service", one->name);
+	detail_report(&detail, diff, old ? new ? "change" : "remove" : "add", "service", one->name);
 }
 
 /* Words of the command, joined by spaces; to be freed. */
@@ -374,19 +464,17 @@ static char *command_format(const struct config_notify *notify)
 static void change_notify(struct detail *detail, const struct config_notify *old, const struct config_notify *new)
 {
 	char *command = command_format(old), *new_command = command_format(new);
-	char before[CONFIG_DURATION_TEXT], after[CONFIG_DURATION_TEXT];
 
 	change_text(detail, "command", command, new_command);
 	change_text(detail, "user", old->user, new->user);
-	change_text(detail, "timeout", config_duration_format(old->timeout_ms, before),
-		    config_duration_format(new->timeout_ms, after));
+	change_duration(detail, "timeout", old->timeout_ms, new->timeout_ms);
 	if (old->rate != new->rate)
 		detail_add(detail, "rate %u -> %u", old->rate, new->rate);
 	free(command);
 	free(new_command);
 }
 
-static void diff_notify(json_t *changes, const struct config_notify *old, const struct config_notify *new)
+static void diff_notify(const struct diff *diff, const struct config_notify *old, const struct config_notify *new)
 {
 	char timeout[CONFIG_DURATION_TEXT];
 	struct detail detail;
@@ -404,7 +492,7 @@ static void diff_notify(json_t *changes, const struct config_notify *old, const 
 	} else {
 		change_notify(&detail, old, new);
 	}
-	detail_report(&detail, changes, old ? new ? "change" : "remove" : "add", "notify", "");
+	detail_report(&detail, diff, old ? new ? "change" : "remove" : "add", "notify", "");
 }
 
 static const struct config_notify *notify_of(const struct config *config)
@@ -412,29 +500,31 @@ static const struct config_notify *notify_of(const struct config *config)
 	return config && config->notify.command ? &config->notify : NULL;
 }
 
-json_t *config_diff(const struct config *from, const struct config *to)
+json_t *config_diff(const struct config *from, const struct config *to, const struct health *health)
 {
-	json_t *changes = json_array();
+	const struct diff diff = {.from = from, .to = to, .health = health, .changes = json_array()};
 
-	diff_hash_key(changes, from, to);
+	if (from) {
+		diff_hash_key(&diff);
+		diff_flow_records(&diff);
+	}
 	for (size_t i = 0; from && i < from->interface_count; i++)
 		if (!interface_find(to, from->interfaces[i].name))
-			diff_interface(changes, &from->interfaces[i], NULL);
+			diff_interface(&diff, &from->interfaces[i], NULL);
 	for (size_t i = 0; i < to->interface_count; i++)
-		diff_interface(changes, interface_find(from, to->interfaces[i].name), &to->interfaces[i]);
+		diff_interface(&diff, interface_find(from, to->interfaces[i].name), &to->interfaces[i]);
 
 	for (size_t i = 0; from && i < from->pool_count; i++)
 		if (!config_pool_find(to, from->pools[i].name))
-			diff_pool(changes, from, &from->pools[i], to, NULL);
+			diff_pool(&diff, &from->pools[i], NULL);
 	for (size_t i = 0; i < to->pool_count; i++)
-		diff_pool(changes, from, from ? config_pool_find(from, to->pools[i].name) : NULL, to, &to->pools[i]);
+		diff_pool(&diff, from ? config_pool_find(from, to->pools[i].name) : NULL, &to->pools[i]);
 
 	for (size_t i = 0; from && i < from->service_count; i++)
 		if (!config_service_find(to, from->services[i].name))
-			diff_service(changes, from, &from->services[i], to, NULL);
+			diff_service(&diff, &from->services[i], NULL);
 	for (size_t i = 0; i < to->service_count; i++)
-		diff_service(changes, from, from ? config_service_find(from, to->services[i].name) : NULL, to,
-			     &to->services[i]);
-	diff_notify(changes, notify_of(from), notify_of(to));
-	return changes;
+		diff_service(&diff, from ? config_service_find(from, to->services[i].name) : NULL, &to->services[i]);
+	diff_notify(&diff, notify_of(from), notify_of(to));
+	return diff.changes;
 }

@@ -14,6 +14,7 @@
 	EVENT(backend_kept, WARNING, true, "the probes failed, but min_healthy keeps the backend in the table")        \
 	EVENT(backend_held, WARNING, true, "the probes pass, but the backend fell too often: it stays out for a time") \
 	EVENT(backend_drain, INFO, true, "an operator drains the backend")                                             \
+	EVENT(backend_drained, INFO, true, "no connection of the draining backend is left, as far as can be seen")     \
 	EVENT(backend_maint, INFO, true, "an operator has taken the backend out, or its drain has ended")              \
 	EVENT(backend_ready, INFO, true, "an operator has ended an override or a hold-down")                           \
 	EVENT(backend_weight, INFO, true, "an operator has set the backend's weight")                                  \
@@ -52,8 +53,8 @@ enum event_kind {
 struct event_fact {
 	enum event_kind kind;
 	const char *pool, *backend; /* or NULL */
-	const char *text;	    /* what happened and why, in words: "connect 10.0.0.11:8080: connection refused ..." */
-	uid_t uid;		    /* who asked for it; EVENT_NOBODY: nobody */
+	const char *text; /* what happened and why, in words: "connect 10.0.0.11:8080: connection refused ..." */
+	uid_t uid;	  /* who asked for it; EVENT_NOBODY: nobody */
 };
 
 #define EVENT_NOBODY ((uid_t)-1)

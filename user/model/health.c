@@ -99,6 +99,11 @@ __u32 health_weight(const struct health_backend *backend)
 	return backend->weight;
 }
 
+bool health_serves(const struct health_backend *backend)
+{
+	return backend->serves;
+}
+
 bool health_usable(const struct health_pool *pool)
 {
 	return pool->up + pool->kept > 0;

@@ -112,6 +112,7 @@ struct health_override {
 	uid_t uid;
 	time_t when;	  /* wall clock; with uid and reason: of the state, or else of the weight */
 	__u64 until;	  /* end of the drain, 0: none */
+	bool drained;	  /* the sweep found no connection left: health_drain_swept() */
 	char reason[120]; /* UTF-8, may be empty */
 };
 
@@ -149,6 +150,7 @@ struct health_backend {
 
 	/* the judgement's own */
 	__u32 weight;	/* in the table */
+	bool serves;	/* see health_serves() */
 	bool alive;	/* what it is without operators: up, and not held down */
 	bool assumed;	/* counts as up as long as there is no verdict */
 	bool hasty;	/* one failure is enough for the first verdict */
@@ -188,7 +190,7 @@ struct health_pool {
 	size_t kept;	  /* that get packets because of min_healthy */
 	bool degraded;	  /* up < min_healthy */
 	size_t fallback;  /* as config_pool.fallback */
-	__u64 generation; /* grows when, and only when, a weight that health_weight() gives changes */
+	__u64 generation; /* grows when, and only when, health_weight() or health_serves() of a backend changes */
 
 	/* the judgement's own */
 	size_t index; /* in the configuration last taken */
@@ -238,9 +240,10 @@ struct health_backend *health_find_address(const struct health *health, const ch
 					   const struct address *address);
 
 /*
- * A probe's result. `text` says in words what happened. Returns true exactly if some health_weight() or
- * health_effective_pool() changed, i.e. if there is something to plan anew; so do all below. All of them also do what
- * is due by `now`. Whatever they return, health_next() may have come nearer, and health_changes() have grown.
+ * A probe's result. `text` says in words what happened. Returns true exactly if some health_weight(),
+ * health_serves() or health_effective_pool() changed, i.e. if there is something to plan anew; so do all below. All of
+ * them also do what is due by `now`. Whatever they return, health_next() may have come nearer, and health_changes()
+ * have grown.
  */
 bool health_report(struct health *health, struct health_backend *backend, size_t probe, enum finding finding,
 		   const char *text, __u64 now);
@@ -278,6 +281,19 @@ __u64 health_changes(const struct health *health);
  */
 __u32 health_weight(const struct health_backend *backend);
 
+/*
+ * Whether connections that it has can go on: it is no operator's maint, and its probes do not say that it is dead. True
+ * of one that is held down or drains, for instance. As health_weight(), of the last call of a function above.
+ */
+bool health_serves(const struct health_backend *backend);
+
+/*
+ * The sweep's finding for a backend that drains (others: ignored). `left` false: no connection of it was seen for so
+ * long that it may be stopped: told once (EVENT_backend_drained), and drained is set; it goes on to drain, for who was
+ * silent all the time. `certain`: there is none any more, so the drain ends, as at its time limit.
+ */
+bool health_drain_swept(struct health *health, struct health_backend *backend, bool left, bool certain, __u64 now);
+
 /* min_healthy as a number of backends: how many of the pool should be up now. */
 size_t health_min_healthy(const struct health_pool *pool);
 
@@ -302,7 +318,7 @@ size_t health_effective_pool(const struct health *health, size_t pool);
  * to be written when one changes, and at the end for what is left of drains:
  *
  *   {"overrides": [{"pool", "backend", "address", "state", "weight", "uid", "when", "reason", "since",
- *                   "left_ms", "lasted_ms", "clock_ms"}, ...]}
+ *                   "drained", "left_ms", "lasted_ms", "clock_ms"}, ...]}
  *
  * "since" is the wall clock's, of the state, for display; "clock_ms" is `now`; everything else that ends with "_ms"
  * is what was left, or had gone by, at that moment.

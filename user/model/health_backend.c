@@ -90,9 +90,19 @@ static __u64 ramp_next(const struct health_backend *backend, __u64 now)
 	return backend->ramp_from + (span + RAMP_STEPS - 1) / RAMP_STEPS;
 }
 
+/* Held down, it still has its connections; drained, too, unless its probes say that it is dead. */
+static bool is_serving(const struct health_backend *backend)
+{
+	if (backend->state == STATE_MAINT)
+		return false;
+	if (backend->state == STATE_DRAIN && backend->verdict != VERDICT_DOWN)
+		return true;
+	return backend->state == STATE_UP || backend->kept || backend->verdict == VERDICT_UP;
+}
+
 void health_backend_weigh(struct health *health, struct health_backend *backend, __u64 now)
 {
-	bool in = backend->state == STATE_UP || backend->kept;
+	bool in = backend->state == STATE_UP || backend->kept, serves = is_serving(backend);
 	__u32 weight = in ? wanted_weight(backend) : 0;
 
 	if (backend->ramp_from && (backend->pool->kept || ramp_step(backend, now) >= RAMP_STEPS - 1))
@@ -101,9 +111,10 @@ void health_backend_weigh(struct health *health, struct health_backend *backend,
 		weight = (__u32)((__u64)weight * (ramp_step(backend, now) + 1) / RAMP_STEPS);
 		weight = weight ? weight : 1;
 	}
-	if (weight == backend->weight)
+	if (weight == backend->weight && serves == backend->serves)
 		return;
 	backend->weight = weight;
+	backend->serves = serves;
 	backend->pool->generation++;
 	health->changed = true;
 }
@@ -181,19 +192,6 @@ void health_backend_judge(struct health *health, struct health_backend *backend,
 	health_backend_schedule(health, backend, now);
 }
 
-static void end_drain(struct health *health, struct health_backend *backend, __u64 now)
-{
-	const struct health_override *override = &backend->override;
-	char lasted[HEALTH_DURATION];
-
-	health_duration(now - backend->since, lasted);
-	backend->override.state = STATE_MAINT;
-	backend->override.until = 0;
-	health_tell(health, EVENT_backend_maint, backend->pool, backend, EVENT_NOBODY, "drained for %s%s%s", lasted,
-		    *override->reason ? ": " : "", override->reason);
-	health_backend_judge(health, backend, backend->verdict, NULL, now);
-}
-
 static void end_hold(struct health *health, struct health_backend *backend, __u64 now)
 {
 	backend->held_until = 0;
@@ -205,7 +203,7 @@ void health_backend_expire(struct health *health, struct health_backend *backend
 {
 	health->changes++;
 	if (backend->override.state == STATE_DRAIN && backend->override.until && backend->override.until <= now)
-		end_drain(health, backend, now);
+		health_drain_end(health, backend, now);
 	if (backend->held_until && backend->held_until <= now)
 		end_hold(health, backend, now);
 	health_backend_weigh(health, backend, now);

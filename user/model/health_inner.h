@@ -8,6 +8,7 @@
  *   health_hold.c       falls and hold-down
  *   health_pool.c       min_healthy, fallbacks, and how the pool does as a whole
  *   health_operator.c   overrides
+ *   health_drain.c      what the sweep finds of drains, and their end
  *   health_trouble.c    when this host cannot probe
  *   health_timers.c     who is next when only time passes
  *   health_configure.c  a new configuration
@@ -106,7 +107,10 @@ void health_backend_schedule(struct health *health, struct health_backend *backe
 void health_backend_judge(struct health *health, struct health_backend *backend, enum verdict was, const char *text,
 			  __u64 now);
 
-/* Its timer has run out. */
+/* health_drain.c: the drain is over, and becomes maint. */
+void health_drain_end(struct health *health, struct health_backend *backend, __u64 now);
+
+/* health_backend.c: its timer has run out. */
 void health_backend_expire(struct health *health, struct health_backend *backend, __u64 now);
 
 /* health_pool.c: counts the backend as `role`; among the fallen it gets its place. */

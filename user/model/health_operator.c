@@ -29,6 +29,7 @@ bool health_drain(struct health *health, struct health_backend *backend, uid_t u
 
 	health_begin(health, now);
 	note(health, override, uid, reason);
+	override->drained &= override->state == STATE_DRAIN; /* only its end is set anew */
 	override->state = STATE_DRAIN;
 	override->until = until;
 	if (until)
@@ -46,6 +47,7 @@ bool health_maint(struct health *health, struct health_backend *backend, uid_t u
 	note(health, override, uid, reason);
 	override->state = STATE_MAINT;
 	override->until = 0;
+	override->drained = false;
 	health_tell(health, EVENT_backend_maint, backend->pool, backend, uid, "maint%s%s", BECAUSE(override));
 	return done(health, backend, now);
 }

@@ -75,6 +75,16 @@ static void read_text(struct reading *reading, const json_t *object, const char 
 		malformed(reading);
 }
 
+/* What may be left out, for false. */
+static bool read_flag(struct reading *reading, const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+
+	if (value && !json_is_boolean(value))
+		malformed(reading);
+	return json_is_true(value);
+}
+
 /* Whether nothing is known of it yet: one that is not probed is up from the start. */
 static bool is_blank(const struct health_backend *backend)
 {
@@ -193,10 +203,10 @@ static bool restore_hold(struct reading *reading, struct health_backend *backend
 
 static void restore_down(struct reading *reading, const char *pool, const json_t *saved)
 {
-	const json_t *name = json_object_get(saved, "name"), *passing = json_object_get(saved, "passing");
+	const json_t *name = json_object_get(saved, "name");
 	struct health_backend *backend;
 	__u64 age;
-	bool held;
+	bool held, passing;
 
 	if (!json_is_string(name)) {
 		malformed(reading);
@@ -210,9 +220,8 @@ static void restore_down(struct reading *reading, const char *pool, const json_t
 	if (age)
 		backend->fell = moment(reading, age - 1);
 	read_text(reading, saved, "text", backend->why, sizeof(backend->why));
-	if (passing && !json_is_boolean(passing))
-		malformed(reading);
-	set_verdict(reading, backend, held && json_is_true(passing) ? VERDICT_UP : VERDICT_DOWN, false);
+	passing = read_flag(reading, saved, "passing");
+	set_verdict(reading, backend, held && passing ? VERDICT_UP : VERDICT_DOWN, false);
 	set_restored(backend, STATE_DOWN, (time_t)read_number(reading, saved, "since", LAST_TIME));
 }
 
@@ -331,6 +340,7 @@ static void restore_override(struct reading *reading, const json_t *saved, struc
 	override.weighted = json_object_get(saved, "weight") != NULL;
 	override.weight = (__u32)read_number(reading, saved, "weight", CONFIG_MAX_WEIGHT);
 	left = (__u64)read_number(reading, saved, "left_ms", LONGEST_MS);
+	override.drained = read_flag(reading, saved, "drained") && override.state != STATE_UP;
 	override.uid = (uid_t)read_number(reading, saved, "uid", UINT32_MAX);
 	override.when = (time_t)read_number(reading, saved, "when", LAST_TIME);
 	read_text(reading, saved, "reason", override.reason, sizeof(override.reason));

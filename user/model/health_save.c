@@ -98,6 +98,8 @@ static json_t *save_override(const struct health_backend *backend, __u64 now)
 
 	if (override->weighted)
 		json_object_set_new(saved, "weight", json_integer(override->weight));
+	if (override->drained)
+		json_object_set_new(saved, "drained", json_true());
 	if (override->state != STATE_UP && backend->since_wall > 0)
 		set_number(saved, "since", (__u64)backend->since_wall);
 	if (override->until) {

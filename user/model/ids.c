@@ -11,8 +11,8 @@
 #include "abi.h"
 #include "lib/memory.h"
 
-/* "POOL/BACKEND", or a service's name: names hold no slash */
-#define KEY_MAX (2 * (CONFIG_NAME_MAX + 1))
+/* "POOL/ADDRESS", or a service's name: names hold no slash */
+#define KEY_MAX (CONFIG_NAME_MAX + 1 + ADDRESS_TEXT)
 
 struct index {
 	char key[KEY_MAX];
@@ -25,6 +25,8 @@ struct index {
 struct indices {
 	struct index *by_key;
 	struct index *by_value[SLUICE_MAX_BACKENDS + 1];
+	bool retiring[SLUICE_MAX_BACKENDS + 1]; /* freed, and records may still name it */
+	size_t reused;				/* of these, by the last ids_assign() */
 	__u32 first, last;
 	__u32 cursor; /* the next one to try */
 };
@@ -39,6 +41,7 @@ struct ids {
 	struct indices services;
 	struct indices backends;
 	struct range *ranges; /* sorted by first */
+	struct range *reserved;
 };
 
 struct ids *ids_new(void)
@@ -61,6 +64,7 @@ static void indices_clear(struct indices *indices)
 		free(index);
 	}
 	memset(indices->by_value, 0, sizeof(indices->by_value));
+	memset(indices->retiring, 0, sizeof(indices->retiring));
 	indices->cursor = indices->first;
 }
 
@@ -79,6 +83,7 @@ static void ids_clear(struct ids *ids)
 	indices_clear(&ids->services);
 	indices_clear(&ids->backends);
 	ranges_clear(&ids->ranges);
+	ranges_clear(&ids->reserved);
 }
 
 void ids_free(struct ids *ids)
@@ -108,20 +113,19 @@ static struct index *index_add(struct indices *indices, const char *key, __u32 v
 	return index;
 }
 
-/*
- * The next index that is free. Those in old->by_value are being freed this moment,
- * and packets are under way with them: they are given out only if there is no other.
- */
-static __u32 index_next(struct indices *indices, struct indices *old)
+/* The next index that is free; of those that are retiring only if there is no other. */
+static __u32 index_next(struct indices *indices)
 {
 	for (__u32 tried = 0;; tried++) {
 		__u32 value = indices->cursor;
+		bool any = tried > indices->last - indices->first;
 
-		if (tried > indices->last - indices->first)
-			memset(old->by_value, 0, sizeof(old->by_value));
 		indices->cursor = value == indices->last ? indices->first : value + 1;
-		if (!indices->by_value[value] && !old->by_value[value])
-			return value;
+		if (indices->by_value[value] || (indices->retiring[value] && !any))
+			continue;
+		indices->reused += indices->retiring[value];
+		indices->retiring[value] = false;
+		return value;
 	}
 }
 
@@ -131,22 +135,27 @@ static __u32 index_next(struct indices *indices, struct indices *old)
  */
 static void indices_assign(struct indices *indices, char (*keys)[KEY_MAX], size_t count)
 {
-	struct indices *old = memory_new(1, sizeof(*old));
+	struct index *old = indices->by_key, *one, *next;
 
-	*old = *indices;
 	indices->by_key = NULL;
-	memset(indices->by_value, 0, sizeof(indices->by_value));
+	indices->reused = 0;
 	for (size_t i = 0; i < count; i++) {
-		struct index *kept = index_find(old, keys[i]);
-
-		if (kept)
-			index_add(indices, keys[i], kept->value);
+		HASH_FIND_STR(old, keys[i], one);
+		if (!one)
+			continue;
+		HASH_DEL(old, one);
+		one->fresh = false;
+		HASH_ADD_STR(indices->by_key, key, one);
+	}
+	HASH_ITER(hh, old, one, next) {
+		HASH_DEL(old, one);
+		indices->by_value[one->value] = NULL;
+		indices->retiring[one->value] = true;
+		free(one);
 	}
 	for (size_t i = 0; i < count; i++)
 		if (!index_find(indices, keys[i]))
-			index_add(indices, keys[i], index_next(indices, old))->fresh = true;
-	indices_clear(old);
-	free(old);
+			index_add(indices, keys[i], index_next(indices))->fresh = true;
 }
 
 static int range_order(const struct range *a, const struct range *b)
@@ -172,36 +181,43 @@ static void range_add(struct range **ranges, const char *pool, __u32 first, __u3
 	HASH_ADD_STR(*ranges, pool, range);
 }
 
-/* The lowest gap of `size` slots that meets neither the old nor the new ranges (both sorted). */
-static int range_place(const struct range *old, const struct range *new, __u32 size, __u32 *first)
+/* Of the first ones of sorted lists the lowest range, which is taken off its list. */
+static const struct range *range_lowest(const struct range *lists[], size_t count)
 {
+	const struct range **lowest = NULL, *range;
+
+	for (size_t i = 0; i < count; i++)
+		if (lists[i] && (!lowest || lists[i]->first < (*lowest)->first))
+			lowest = &lists[i];
+	if (!lowest)
+		return NULL;
+	range = *lowest;
+	*lowest = range->hh.next;
+	return range;
+}
+
+/* The lowest gap of `size` slots that meets neither the old nor the new nor the reserved ranges (all sorted). */
+static int range_place(const struct ids *ids, const struct range *new, __u32 size, __u32 *first)
+{
+	const struct range *lists[] = {ids->ranges, new, ids->reserved}, *lower;
 	__u64 at = 0;
 
-	while (old || new) {
-		const struct range *lower = !new || (old && old->first <= new->first) ? old : new;
-
-		if (lower->first >= at + size)
-			break;
+	while ((lower = range_lowest(lists, 3)) && lower->first < at + size)
 		if ((__u64)lower->first + lower->size > at)
 			at = (__u64)lower->first + lower->size;
-		if (lower == old)
-			old = old->hh.next;
-		else
-			new = new->hh.next;
-	}
 	if (at + size > SLUICE_MAX_SLOTS)
 		return -ENOSPC;
 	*first = (__u32)at;
 	return 0;
 }
 
-static int ranges_assign(struct range **ranges, const struct config *config)
+static int ranges_assign(struct ids *ids, const struct config *config)
 {
 	struct range *assigned = NULL;
 
 	for (size_t i = 0; i < config->pool_count; i++) {
 		const struct config_pool *pool = &config->pools[i];
-		struct range *kept = range_find(*ranges, pool->name);
+		struct range *kept = range_find(ids->ranges, pool->name);
 
 		if (kept && kept->size == pool->table_size)
 			range_add(&assigned, pool->name, kept->first, kept->size);
@@ -213,28 +229,43 @@ static int ranges_assign(struct range **ranges, const struct config *config)
 
 		if (range_find(assigned, pool->name))
 			continue;
-		if (range_place(*ranges, assigned, pool->table_size, &first)) {
+		if (range_place(ids, assigned, pool->table_size, &first)) {
 			ranges_clear(&assigned);
 			return -ENOSPC;
 		}
 		range_add(&assigned, pool->name, first, pool->table_size);
 		HASH_SORT(assigned, range_order);
 	}
-	ranges_clear(ranges);
-	*ranges = assigned;
+	ranges_clear(&ids->ranges);
+	ids->ranges = assigned;
 	return 0;
 }
 
-static void backend_key(char key[KEY_MAX], const char *pool, const char *backend)
+void ids_reserve(struct ids *ids, const struct table_use *uses, size_t count)
 {
-	snprintf(key, KEY_MAX, "%s/%s", pool, backend);
+	ranges_clear(&ids->reserved);
+	for (size_t i = 0; i < count; i++) {
+		char name[CONFIG_NAME_MAX + 1];
+
+		snprintf(name, sizeof(name), "%u+%u", uses[i].slot_first, uses[i].slot_count);
+		if (!range_find(ids->reserved, name))
+			range_add(&ids->reserved, name, uses[i].slot_first, uses[i].slot_count);
+	}
+	HASH_SORT(ids->reserved, range_order);
+}
+
+static void backend_key(char key[KEY_MAX], const char *pool, const struct address *backend)
+{
+	char text[ADDRESS_TEXT];
+
+	snprintf(key, KEY_MAX, "%s/%s", pool, address_format(backend, text));
 }
 
 int ids_assign(struct ids *ids, const struct config *config)
 {
 	size_t backends = 0, n = 0;
 	char(*keys)[KEY_MAX];
-	int err = ranges_assign(&ids->ranges, config);
+	int err = ranges_assign(ids, config);
 
 	if (err)
 		return err;
@@ -244,8 +275,9 @@ int ids_assign(struct ids *ids, const struct config *config)
 	keys = memory_new(backends + config->service_count, KEY_MAX);
 	for (size_t i = 0; i < config->pool_count; i++)
 		for (size_t j = 0; j < config->pools[i].backend_count; j++)
-			backend_key(keys[n++], config->pools[i].name, config->pools[i].backends[j].name);
+			backend_key(keys[n++], config->pools[i].name, &config->pools[i].backends[j].address);
 	indices_assign(&ids->backends, keys, backends);
+	memset(ids->services.retiring, 0, sizeof(ids->services.retiring)); /* no record names a service */
 	for (size_t i = 0; i < config->service_count; i++)
 		snprintf(keys[i], KEY_MAX, "%s", config->services[i].name);
 	indices_assign(&ids->services, keys, config->service_count);
@@ -258,7 +290,7 @@ __u16 ids_service(const struct ids *ids, const char *service)
 	return index_find(&ids->services, service)->value;
 }
 
-__u16 ids_backend(const struct ids *ids, const char *pool, const char *backend)
+__u16 ids_backend(const struct ids *ids, const char *pool, const struct address *backend)
 {
 	char key[KEY_MAX];
 
@@ -271,14 +303,36 @@ __u32 ids_pool_first(const struct ids *ids, const char *pool)
 	return range_find(ids->ranges, pool)->first;
 }
 
+static __u32 ranges_end(const struct range *range)
+{
+	__u32 end = 0;
+
+	for (; range; range = range->hh.next)
+		if (range->first + range->size > end)
+			end = range->first + range->size;
+	return end;
+}
+
 __u32 ids_slots_used(const struct ids *ids)
 {
-	__u32 used = 0;
+	__u32 ranges = ranges_end(ids->ranges), reserved = ranges_end(ids->reserved);
 
-	for (const struct range *range = ids->ranges; range; range = range->hh.next)
-		if (range->first + range->size > used)
-			used = range->first + range->size;
-	return used;
+	return ranges > reserved ? ranges : reserved;
+}
+
+void ids_retire_done(struct ids *ids)
+{
+	memset(ids->backends.retiring, 0, sizeof(ids->backends.retiring));
+}
+
+bool ids_retiring(const struct ids *ids)
+{
+	return memchr(ids->backends.retiring, true, sizeof(ids->backends.retiring));
+}
+
+size_t ids_reused(const struct ids *ids)
+{
+	return ids->backends.reused;
 }
 
 void ids_each_new(const struct ids *ids, void (*service)(void *, __u32), void (*backend)(void *, __u32), void *argument)
@@ -302,6 +356,16 @@ static json_t *indices_save(const struct indices *indices)
 	return saved;
 }
 
+static json_t *retiring_save(const struct indices *indices)
+{
+	json_t *saved = json_array();
+
+	for (__u32 i = indices->first; i <= indices->last; i++)
+		if (indices->retiring[i])
+			json_array_append_new(saved, json_integer(i));
+	return saved;
+}
+
 json_t *ids_save(const struct ids *ids)
 {
 	json_t *pools = json_object();
@@ -310,9 +374,10 @@ json_t *ids_save(const struct ids *ids)
 		json_object_set_new(
 			pools, range->pool,
 			json_pack("{sI sI}", "first", (json_int_t)range->first, "size", (json_int_t)range->size));
-	return json_pack("{so so so sI sI}", "services", indices_save(&ids->services), "backends",
-			 indices_save(&ids->backends), "pools", pools, "next_service", (json_int_t)ids->services.cursor,
-			 "next_backend", (json_int_t)ids->backends.cursor);
+	return json_pack("{so so so so sI sI}", "services", indices_save(&ids->services), "backends",
+			 indices_save(&ids->backends), "retiring", retiring_save(&ids->backends), "pools", pools,
+			 "next_service", (json_int_t)ids->services.cursor, "next_backend",
+			 (json_int_t)ids->backends.cursor);
 }
 
 static int indices_restore(struct indices *indices, json_t *saved, json_int_t cursor)
@@ -359,19 +424,52 @@ static int ranges_restore(struct range **ranges, json_t *saved)
 	return end > SLUICE_MAX_SLOTS ? -EINVAL : 0;
 }
 
-int ids_restore(struct ids *ids, const json_t *saved)
+static int retiring_restore(struct indices *indices, const json_t *saved)
 {
-	json_t *services, *backends, *pools;
-	json_int_t next_service, next_backend;
+	const json_t *value;
+	size_t i;
 
-	ids_clear(ids);
-	if (json_unpack((json_t *)saved, "{so so so sI sI}", "services", &services, "backends", &backends, "pools",
-			&pools, "next_service", &next_service, "next_backend", &next_backend))
+	if (!json_is_array(saved))
 		return -EINVAL;
-	if (indices_restore(&ids->services, services, next_service) ||
-	    indices_restore(&ids->backends, backends, next_backend) || ranges_restore(&ids->ranges, pools)) {
-		ids_clear(ids);
-		return -EINVAL;
+	json_array_foreach(saved, i, value) {
+		json_int_t index = json_integer_value(value);
+
+		if (index < indices->first || index > indices->last || indices->by_value[index])
+			return -EINVAL;
+		indices->retiring[index] = true;
 	}
 	return 0;
+}
+
+static int all_restore(struct ids *ids, const json_t *saved)
+{
+	json_t *services, *backends, *retiring, *pools;
+	json_int_t next_service, next_backend;
+
+	if (json_unpack((json_t *)saved, "{so so so so sI sI}", "services", &services, "backends", &backends,
+			"retiring", &retiring, "pools", &pools, "next_service", &next_service, "next_backend",
+			&next_backend))
+		return -EINVAL;
+	if (indices_restore(&ids->services, services, next_service) ||
+	    indices_restore(&ids->backends, backends, next_backend) || retiring_restore(&ids->backends, retiring))
+		return -EINVAL;
+	return ranges_restore(&ids->ranges, pools);
+}
+
+int ids_restore(struct ids *ids, const json_t *saved)
+{
+	struct indices *backends = &ids->backends;
+	bool *used = memory_new(SLUICE_MAX_BACKENDS + 1, sizeof(*used));
+	int err;
+
+	for (__u32 i = backends->first; i <= backends->last; i++)
+		used[i] = backends->by_value[i] || backends->retiring[i];
+	ids_clear(ids);
+	err = all_restore(ids, saved);
+	if (err)
+		ids_clear(ids);
+	for (__u32 i = backends->first; i <= backends->last; i++)
+		backends->retiring[i] |= used[i] && !backends->by_value[i];
+	free(used);
+	return err;
 }

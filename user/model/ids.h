@@ -5,8 +5,11 @@
  * in the configuration, over reloads and (through the snapshot) restarts, so
  * that counters keep their meaning and adoption changes nothing.
  *
- * Indices are given out in turn, and those freed this moment are the last to be
- * taken: a packet that is under way with an old one never meets a new owner.
+ * A backend is its address within its pool, as for its health: one that is renamed keeps its index and so its
+ * connections.
+ *
+ * Indices are given out in turn, and those that were freed and not yet retired are the last to be
+ * taken: a packet that is under way with an old one, or a flow record that names it, never meets a new owner.
  */
 #ifndef SLUICE_IDS_H
 #define SLUICE_IDS_H
@@ -14,6 +17,7 @@
 #include <jansson.h>
 #include <linux/types.h>
 
+#include "flow.h"
 #include "model/config.h"
 
 struct ids;
@@ -29,21 +33,35 @@ void ids_free(struct ids *ids);
  */
 int ids_assign(struct ids *ids, const struct config *config);
 
-/* Of names that ids_assign() has seen. */
+/* Ranges that no pool of the next ids_assign() may get: services still look into tables that were there. */
+void ids_reserve(struct ids *ids, const struct table_use *uses, size_t count);
+
+/* Every record that named a freed index is gone: those that were freed before the last ids_assign() are as good as new.
+ */
+void ids_retire_done(struct ids *ids);
+
+/* Whether freed ones wait for that. */
+bool ids_retiring(const struct ids *ids);
+
+/* Of what ids_assign() has seen. */
 __u16 ids_service(const struct ids *ids, const char *service);
-__u16 ids_backend(const struct ids *ids, const char *pool, const char *backend);
+__u16 ids_backend(const struct ids *ids, const char *pool, const struct address *backend);
 __u32 ids_pool_first(const struct ids *ids, const char *pool);
 
-/* One past the highest slot that any range has. */
+/* One past the highest slot that any range has, reserved ones included. */
 __u32 ids_slots_used(const struct ids *ids);
 
 /* Calls the functions for each index that the last ids_assign() gave out anew: its counters are somebody else's. */
 void ids_each_new(const struct ids *ids, void (*service)(void *, __u32), void (*backend)(void *, __u32),
 		  void *argument);
 
+/* How many indices of backends it gave out that were not retired yet, as there were no others: records may name them.
+ */
+size_t ids_reused(const struct ids *ids);
+
 /*
  * To and from the snapshot. ids_restore() replaces all assignments; it refuses (-EINVAL)
- * whatever overlaps or exceeds a limit, and then there are none.
+ * whatever overlaps or exceeds a limit, and then there are none. Indices that only the former ones had are retiring.
  */
 json_t *ids_save(const struct ids *ids);
 int ids_restore(struct ids *ids, const json_t *saved);

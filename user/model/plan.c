@@ -16,6 +16,11 @@ struct plan *plan_new(void)
 	struct plan *plan = memory_new(1, sizeof(*plan));
 
 	plan->backends = memory_new(SLUICE_MAX_BACKENDS + 1, sizeof(*plan->backends));
+	plan->standing = memory_new(SLUICE_MAX_BACKENDS + 1, sizeof(*plan->standing));
+	plan->stood = memory_new(SLUICE_MAX_BACKENDS + 1, sizeof(*plan->stood));
+	plan->table_of = memory_new(SLUICE_MAX_BACKENDS + 1, sizeof(*plan->table_of));
+	plan->moves = memory_new(SLUICE_MAX_SERVICES, sizeof(*plan->moves));
+	plan->move_windows = memory_new(SLUICE_MAX_SERVICES, sizeof(*plan->move_windows));
 	return plan;
 }
 
@@ -38,8 +43,25 @@ void plan_free(struct plan *plan)
 	free(plan->tables);
 	free(plan->vips);
 	free(plan->backends);
+	free(plan->standing);
+	free(plan->stood);
+	free(plan->table_of);
+	free(plan->moves);
+	free(plan->move_windows);
 	free(plan->effective);
 	free(plan);
+}
+
+static struct windows pool_windows(const struct config_pool *pool)
+{
+	__u32 window = pool->transition.window_ms / 1000;
+
+	return (struct windows){
+		.window = window,
+		.udp_window = pool->transition.udp_window_ms / 1000,
+		.hold = pool->second_hop ? 2 * window : 0,
+		.two = pool->second_hop,
+	};
 }
 
 /* Takes the pool's backends as Maglev wants them, but for their weights. */
@@ -54,7 +76,7 @@ static void table_name(struct table *table, const struct state *state, const str
 	table->names = siphash(key, &pool->table_size, sizeof(pool->table_size));
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		const char *name = pool->backends[i].name;
-		__u16 owner = ids_backend(state->ids, pool->name, name);
+		__u16 owner = ids_backend(state->ids, pool->name, &pool->backends[i].address);
 		const __u64 one[3] = {table->names, siphash(key, name, strlen(name)), owner};
 
 		table->members[i].name = name;
@@ -137,6 +159,43 @@ static void find_tables(struct plan *plan, const struct state *state)
 			table_free(plan, table);
 }
 
+static enum standing standing_of(const struct health_backend *backend)
+{
+	if (!health_serves(backend))
+		return STANDS_DEAD;
+	return health_weight(backend) ? STANDS_GOOD : STANDS_LEAVING;
+}
+
+/* Whether the windows changed: slots may have to go on at another time. */
+static bool plan_windows(struct table *table, const struct config_pool *pool)
+{
+	const struct windows windows = pool_windows(pool);
+	bool differs = memcmp(&windows, &table->windows, sizeof(windows)) != 0;
+
+	table->windows = windows;
+	return differs;
+}
+
+/* Whether what some backend of the table stands for changed. */
+static bool plan_standing(struct plan *plan, size_t index, const struct config_pool *pool,
+			  const struct health_pool *health)
+{
+	const struct table *table = plan->tables[index];
+	bool differs = false;
+
+	for (size_t i = 0; i < table->member_count; i++) {
+		__u16 owner = table->members[i].owner;
+		__u8 standing = standing_of(health->backends[i]);
+
+		differs |= plan->stood[owner] != standing;
+		plan->standing[owner] = standing;
+		plan->table_of[owner] = (__u16)index;
+		plan->backends[owner].flags =
+			(standing >= STANDS_LEAVING ? BACKEND_SERVES : 0) | (pool->second_hop ? BACKEND_SECOND_HOP : 0);
+	}
+	return differs;
+}
+
 static void plan_tables(struct plan *plan, const struct state *state, enum plan_scope scope)
 {
 	const struct config *config = state->config;
@@ -146,9 +205,15 @@ static void plan_tables(struct plan *plan, const struct state *state, enum plan_
 	for (size_t i = 0; i < plan->table_count; i++) {
 		const struct health_pool *health = health_pool(state->health, i);
 		struct table *table = plan->tables[i];
+		bool differs;
 
-		if ((scope == PLAN_ALL || table->health != health->generation) &&
-		    table_differs(table, &config->pools[i], health, config->hash_key))
+		if (scope != PLAN_ALL && table->health == health->generation)
+			continue;
+		differs = plan_windows(table, &config->pools[i]);
+		differs |= plan_standing(plan, i, &config->pools[i], health);
+		if (differs)
+			table->generation = ++plan->generation;
+		if (table_differs(table, &config->pools[i], health, config->hash_key))
 			differ[count++] = table;
 	}
 	if (count)
@@ -156,19 +221,15 @@ static void plan_tables(struct plan *plan, const struct state *state, enum plan_
 	free(differ);
 }
 
-/* Which pool serves for which. True if that differs from the last plan's. */
-static bool plan_fallbacks(struct plan *plan, const struct state *state)
+/* Which pool serves for which. */
+static void plan_fallbacks(struct plan *plan, const struct state *state)
 {
 	size_t count = state->config->pool_count;
-	size_t *effective = memory_new(count, sizeof(*effective));
-	bool differs;
 
+	if (!plan->effective)
+		plan->effective = memory_new(count, sizeof(*plan->effective));
 	for (size_t i = 0; i < count; i++)
-		effective[i] = health_effective_pool(state->health, i);
-	differs = !plan->effective || memcmp(plan->effective, effective, count * sizeof(*effective)) != 0;
-	free(plan->effective);
-	plan->effective = effective;
-	return differs;
+		plan->effective[i] = health_effective_pool(state->health, i);
 }
 
 static void plan_backends(struct plan *plan, const struct state *state)
@@ -205,14 +266,46 @@ static __u32 vip_features(const struct plan_vip *vip)
 	return features;
 }
 
-static void plan_service(struct plan *plan, const struct state *state, const struct config_service *service)
+/* Its service's move, as the kernel has it, goes on, or another one begins. True if its VIPs change by that. */
+static bool plan_move(struct plan *plan, const struct state *state, const struct config_service *service)
 {
 	const struct table *table = plan->tables[plan->effective[service->pool]];
+	const struct table_use use = {.slot_first = table->first, .slot_count = table->size};
+	const struct transition_now now = {
+		.standing = plan->standing, .windows = table->windows, .second = plan->second};
+	__u16 index = ids_service(state->ids, service->name);
+	struct service_move *move = &plan->moves[index],
+			    next = plan->former ? plan->former[index] : (struct service_move){0};
+	bool differs;
+
+	next = move_next(&next, use, service->hash == HASH_SOURCE ? SERVICE_HASH_SOURCE : 0, &now);
+	differs = memcmp(&next.now, &move->now, sizeof(next.now)) != 0 || next.flags != move->flags ||
+		  !next.phase != !move->phase;
+	*move = next;
+	plan->move_windows[index] = table->windows;
+	return differs;
+}
+
+static bool plan_moves(struct plan *plan, const struct state *state, enum plan_scope scope)
+{
+	bool differs = scope == PLAN_ALL;
+
+	if (scope == PLAN_ALL)
+		memset(plan->moves, 0, SLUICE_MAX_SERVICES * sizeof(*plan->moves));
+	for (size_t i = 0; i < state->config->service_count; i++)
+		differs |= plan_move(plan, state, &state->config->services[i]);
+	return differs;
+}
+
+static void plan_service(struct plan *plan, const struct state *state, const struct config_service *service)
+{
+	__u16 index = ids_service(state->ids, service->name);
+	const struct service_move *move = &plan->moves[index];
 	const struct service value = {
-		.slot_first = table->first,
-		.slot_count = table->size,
-		.index = ids_service(state->ids, service->name),
-		.flags = service->hash == HASH_SOURCE ? SERVICE_HASH_SOURCE : 0,
+		.slot_first = move->now.slot_first,
+		.slot_count = move->now.slot_count,
+		.index = index,
+		.flags = move->flags | (move->phase ? SERVICE_MOVING : 0),
 	};
 
 	for (size_t i = 0; i < service->address_count; i++) {
@@ -245,18 +338,36 @@ static void plan_vips(struct plan *plan, const struct state *state)
 	free(former);
 }
 
+static void plan_settings(struct plan *plan, const struct state *state)
+{
+	const struct config *config = state->config;
+	struct settings *settings = &plan->settings;
+
+	memset(settings, 0, sizeof(*settings));
+	flow_key_expand(&settings->key, config->hash_key);
+	settings->flow_capacity = 1;
+	for (size_t i = 0; i < config->pool_count; i++) {
+		settings->features |= config->pools[i].transition.window_ms ? FEATURE_TRANSITION : 0;
+		settings->features |= config->pools[i].second_hop ? FEATURE_SECOND_HOP : 0;
+	}
+	if (settings->features & FEATURE_TRANSITION)
+		settings->flow_capacity = config->flow_records;
+}
+
 void plan_make(struct plan *plan, const struct state *state, enum plan_scope scope)
 {
+	memcpy(plan->stood, plan->standing, SLUICE_MAX_BACKENDS + 1);
 	if (scope == PLAN_ALL) {
-		memset(&plan->settings, 0, sizeof(plan->settings));
-		flow_key_expand(&plan->settings.key, state->config->hash_key);
+		memset(plan->standing, STANDS_GONE, SLUICE_MAX_BACKENDS + 1);
+		plan_settings(plan, state);
 		plan->slots_used = ids_slots_used(state->ids);
-		free(plan->effective); /* of as many pools as there were: not to be compared with */
+		free(plan->effective); /* of as many pools as there were */
 		plan->effective = NULL;
 		find_tables(plan, state);
 		plan_backends(plan, state);
 	}
 	plan_tables(plan, state, scope);
-	if (plan_fallbacks(plan, state) || scope == PLAN_ALL)
+	plan_fallbacks(plan, state);
+	if (plan_moves(plan, state, scope))
 		plan_vips(plan, state);
 }

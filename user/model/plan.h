@@ -6,6 +6,7 @@
 #include "abi.h"
 #include "model/maglev.h"
 #include "model/state.h"
+#include "model/transition.h"
 
 /* A pool's wanted table. It is kept from plan to plan while its inputs stay the same. */
 struct table {
@@ -16,8 +17,9 @@ struct table {
 	__u64 names;	  /* hash of the size, names and owners */
 	__u64 inputs;	  /* hash of what it was built from: these and the weights */
 	__u64 health;	  /* generation of the pool's health that it was built from */
-	__u64 generation; /* grows whenever it is built anew */
-	__u16 *owner;	  /* size backend indices */
+	__u64 generation; /* grows whenever it is built anew, or what its backends stand for changes */
+	struct windows windows;
+	__u16 *owner; /* size backend indices */
 	UT_hash_handle hh;
 };
 
@@ -29,18 +31,26 @@ struct plan_vip {
 };
 
 struct plan {
+	/* facts that the caller gives before it plans: */
+	__u32 second;			   /* CLOCK_MONOTONIC */
+	const struct service_move *former; /* what the kernel has, SLUICE_MAX_SERVICES of them; NULL: nothing */
+
 	struct settings settings; /* settings.object and slot_capacity are the dataplane's to fill in */
 	__u32 slots_used;	  /* one past the last slot of any table */
 	struct table **tables;	  /* one a pool, in the config's order */
 	size_t table_count;
 	struct plan_vip *vips;
 	size_t vip_count;
-	__u64 vip_generation;	   /* grows whenever the VIPs change */
-	struct backend *backends;  /* SLUICE_MAX_BACKENDS + 1 of them, zero where unused */
-	__u64 backends_generation; /* grows whenever they are made anew */
-	size_t *effective;	   /* by pool: the one whose table serves, by the fallbacks */
-	struct table *cache;	   /* owner of the tables, by pool */
-	__u64 generation;	   /* of the table built last */
+	__u64 vip_generation;	      /* grows whenever the VIPs change */
+	struct backend *backends;     /* SLUICE_MAX_BACKENDS + 1 of them, zero where unused */
+	__u64 backends_generation;    /* grows whenever they are made anew */
+	__u8 *standing, *stood;	      /* enum standing, by backend index: now, and in the last plan */
+	__u16 *table_of;	      /* index in tables of the one that a backend is for, by backend index */
+	struct service_move *moves;   /* SLUICE_MAX_SERVICES, zero where unused ... */
+	struct windows *move_windows; /* ... and those that end them */
+	size_t *effective;	      /* by pool: the one whose table serves, by the fallbacks */
+	struct table *cache;	      /* owner of the tables, by pool */
+	__u64 generation;	      /* of the table built last */
 };
 
 /* How much of the state may have changed since the last plan. */

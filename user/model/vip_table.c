@@ -55,6 +55,7 @@ static struct vip_entry *bucket_free(struct vip_bucket *bucket, int *used)
 	return free;
 }
 
+/* A packet reads the table first: if that is the new one, it sees that the service is moving. */
 static void service_store(struct vip_entry *to, const struct service *from)
 {
 	__u64 slots;
@@ -62,8 +63,8 @@ static void service_store(struct vip_entry *to, const struct service *from)
 
 	memcpy(&slots, &from->slot_first, sizeof(slots));
 	memcpy(&rest, &from->index, sizeof(rest));
-	__atomic_store_n((__u64 *)&to->service.slot_first, slots, __ATOMIC_RELAXED);
-	__atomic_store_n((__u32 *)&to->service.index, rest, __ATOMIC_RELAXED);
+	__atomic_store_n((__u32 *)&to->service.index, rest, __ATOMIC_RELEASE);
+	__atomic_store_n((__u64 *)&to->service.slot_first, slots, __ATOMIC_RELEASE);
 }
 
 int vip_table_set(struct vip_bucket *table, const struct vip_entry *entry)

@@ -14,6 +14,7 @@
 #include "lib/log.h"
 #include "lib/memory.h"
 #include "out/attach.h"
+#include "out/flows.h"
 #include "out/maps.h"
 #include "out/pins.h"
 #include "out/program.h"
@@ -144,12 +145,13 @@ static struct settings wanted_settings(const struct dataplane *dataplane, const 
 	return settings;
 }
 
-/* The same maps under new descriptors, but for slots that must grow. */
-static int share_maps(struct maps *shared, const struct maps *maps, __u32 capacity)
+/* The same maps under new descriptors, but for slots that must grow and records that get more or less room. */
+static int share_maps(struct maps *shared, const struct maps *maps, const struct settings *settings)
 {
 	maps_init(shared);
 	for (int i = 0; i < MAP_COUNT; i++) {
-		if (maps->fd[i] < 0 || (i == MAP_slots && capacity != maps->slot_capacity))
+		if (maps->fd[i] < 0 || (i == MAP_slots && settings->slot_capacity != maps->slot_capacity) ||
+		    (i == MAP_flows && settings->flow_capacity != maps->flow_capacity))
 			continue;
 		shared->fd[i] = fcntl(maps->fd[i], F_DUPFD_CLOEXEC, 0);
 		if (shared->fd[i] < 0) {
@@ -173,12 +175,13 @@ static int load_anew(struct dataplane *dataplane, const struct settings *setting
 	int err;
 
 	program_init(program);
-	err = share_maps(maps, present, settings->slot_capacity);
+	err = share_maps(maps, present, settings);
 	if (err)
 		return err;
 	err = program_load(program, maps, settings);
 	if (!err) {
 		maps->slot_capacity = settings->slot_capacity;
+		maps->flow_capacity = settings->flow_capacity;
 		err = maps_mmap(maps);
 	}
 	if (err) {
@@ -221,14 +224,35 @@ static int take_program(struct dataplane *dataplane, struct program *program, st
 
 static int sync_all_vips(struct dataplane *dataplane, const struct plan *plan)
 {
-	int err;
+	int err = 0;
 
-	if (dataplane->synced.vips == plan->vip_generation)
-		return 0;
-	err = sync_vips(&dataplane->maps, plan, VIPS_ALL);
-	err = sync_prefixes(&dataplane->maps, plan, VIPS_ALL) ?: err;
-	dataplane->synced.vips = err ? 0 : plan->vip_generation;
+	sync_moves_begin(&dataplane->maps, plan);
+	if (dataplane->synced.vips != plan->vip_generation) {
+		err = sync_vips(&dataplane->maps, plan, VIPS_ALL);
+		err = sync_prefixes(&dataplane->maps, plan, VIPS_ALL) ?: err;
+		dataplane->synced.vips = err ? 0 : plan->vip_generation;
+	}
+	if (!err)
+		sync_moves_end(&dataplane->maps, plan);
 	return err;
+}
+
+/* By another key every flow has another slot. */
+static bool is_rehashed(const struct dataplane *dataplane, const struct settings *settings)
+{
+	return dataplane->program.fd >= 0 &&
+	       memcmp(&dataplane->program.settings.key, &settings->key, sizeof(settings->key)) != 0;
+}
+
+/* Records go over to the new map. Returns a descriptor of the old one. */
+static int keep_flows(const struct dataplane *dataplane, const struct maps *maps)
+{
+	int old = dataplane->maps.fd[MAP_flows];
+
+	if (old < 0)
+		return -1;
+	flows_carry_over(old, maps->fd[MAP_flows]);
+	return fcntl(old, F_DUPFD_CLOEXEC, 0);
 }
 
 /*
@@ -246,11 +270,20 @@ static int sync_anew(struct dataplane *dataplane, const struct plan *plan, const
 	if (err)
 		return err;
 	synced_free(&dataplane->synced);
-	*moved = sync_tables(&maps, plan, &dataplane->synced);
-	if (!capacity || capacity == maps.slot_capacity)
+	*moved = sync_tables(&maps, plan, &dataplane->synced, is_rehashed(dataplane, settings));
+	if (!capacity || capacity == maps.slot_capacity) {
+		sync_moves_begin(&maps, plan);
 		err = sync_vips(&maps, plan, VIPS_ADD) ?: sync_prefixes(&maps, plan, VIPS_ADD);
-	if (!err)
-		return take_program(dataplane, &program, &maps);
+	}
+	if (!err) {
+		int old = dataplane->maps.flow_capacity != maps.flow_capacity ? keep_flows(dataplane, &maps) : -1;
+
+		err = take_program(dataplane, &program, &maps);
+		flows_carry_over(old, dataplane->maps.fd[MAP_flows]); /* those that came meanwhile */
+		if (old >= 0)
+			close(old);
+		return err;
+	}
 	program_close(&program);
 	maps_close(&maps);
 	return err;
@@ -267,7 +300,7 @@ int dataplane_sync(struct dataplane *dataplane, const struct plan *plan)
 
 		/* where a crash or a refusal came between, the former program still runs */
 		attachments_update(&dataplane->attachments, &source);
-		moved = sync_tables(&dataplane->maps, plan, &dataplane->synced);
+		moved = sync_tables(&dataplane->maps, plan, &dataplane->synced, false);
 	} else {
 		err = sync_anew(dataplane, plan, &settings, &moved);
 	}
@@ -328,6 +361,61 @@ int dataplane_repair(struct dataplane *dataplane)
 int dataplane_backends_fd(const struct dataplane *dataplane)
 {
 	return dataplane->maps.fd[MAP_backends];
+}
+
+const struct maps *dataplane_maps(const struct dataplane *dataplane)
+{
+	return &dataplane->maps;
+}
+
+__u32 dataplane_deadline(const struct dataplane *dataplane, const struct plan *plan)
+{
+	return sync_deadline(plan, &dataplane->synced);
+}
+
+void dataplane_forget_flows(struct dataplane *dataplane, const bool *backends)
+{
+	flows_forget(dataplane->maps.fd[MAP_flows], backends);
+}
+
+void dataplane_move_clear(struct dataplane *dataplane, __u32 service)
+{
+	if (dataplane->maps.moves)
+		dataplane->maps.moves[service] = (struct service_move){0};
+}
+
+void dataplane_rest_slots(struct dataplane *dataplane, const struct plan *plan, size_t table, __u32 first, __u32 count,
+			  const struct sweep *sweep, __u32 second)
+{
+	sync_rest_slots(&dataplane->maps, plan, &dataplane->synced, table, first, count, sweep, second);
+}
+
+bool dataplane_rest_move(struct dataplane *dataplane, const struct plan *plan, __u16 service,
+			 const struct windows *windows, const struct sweep *sweep, __u32 second)
+{
+	return sync_rest_move(&dataplane->maps, plan, service, windows, sweep, second);
+}
+
+int dataplane_tracked(const struct dataplane *dataplane, __u64 *out)
+{
+	const struct maps *maps = &dataplane->maps;
+
+	if (!maps->counts)
+		return -ENOENT;
+	memset(out, 0, SLUICE_MAX_SERVICES * sizeof(*out));
+	for (__u32 cpu = 0; cpu < maps->cpus; cpu++)
+		for (__u32 i = 0; i < SLUICE_MAX_SERVICES; i++)
+			out[i] += __atomic_load_n(&maps->counts[cpu].tracked[i], __ATOMIC_RELAXED);
+	return 0;
+}
+
+void dataplane_phases(const struct dataplane *dataplane, const char *pool, __u32 phases[static PHASE_SETTLED + 1])
+{
+	const struct synced_table *one;
+
+	HASH_FIND_STR(dataplane->synced.tables, pool, one);
+	for (int i = 0; i <= PHASE_SETTLED; i++)
+		phases[i] = one ? one->phases[i] : 0;
 }
 
 const struct backend *dataplane_backend(const struct dataplane *dataplane, __u32 index)

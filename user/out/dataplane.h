@@ -17,6 +17,8 @@
 #include "abi.h"
 #include "model/config.h"
 #include "model/plan.h"
+#include "model/sweep.h"
+#include "out/maps.h"
 #include "reasons.h"
 
 struct dataplane;
@@ -68,6 +70,30 @@ int dataplane_backends_fd(const struct dataplane *dataplane);
 
 /* Zeroes the counters of one index, which gets a new meaning. */
 void dataplane_counters_clear(struct dataplane *dataplane, enum counted what, __u32 index);
+
+/* The maps, borrowed until the next sync; what there is none of is NULL or -1. Only sync writes them. */
+const struct maps *dataplane_maps(const struct dataplane *dataplane);
+
+/* When time alone next changes a slot or a service's move, in seconds of CLOCK_MONOTONIC; 0: never. */
+__u32 dataplane_deadline(const struct dataplane *dataplane, const struct plan *plan);
+
+/* Removes the flow records that name a backend of the set, which is by index. Takes about a second for a million. */
+void dataplane_forget_flows(struct dataplane *dataplane, const bool *backends);
+
+/* A service index gets a new meaning: how the former one came to its table is forgotten. */
+void dataplane_move_clear(struct dataplane *dataplane, __u32 service);
+
+/* As sync_rest_slots() and sync_rest_move(). */
+void dataplane_rest_slots(struct dataplane *dataplane, const struct plan *plan, size_t table, __u32 first, __u32 count,
+			  const struct sweep *sweep, __u32 second);
+bool dataplane_rest_move(struct dataplane *dataplane, const struct plan *plan, __u16 service,
+			 const struct windows *windows, const struct sweep *sweep, __u32 second);
+
+/* Sums over all CPUs of count_page.tracked, SLUICE_MAX_SERVICES of them. 0, or -ENOENT if there are no maps. */
+int dataplane_tracked(const struct dataplane *dataplane, __u64 *out);
+
+/* How many slots of the pool's table have which phase, as of the last sync. */
+void dataplane_phases(const struct dataplane *dataplane, const char *pool, __u32 phases[static PHASE_SETTLED + 1]);
 
 /* The header that the kernel's maps hold for a backend, NULL if there are no maps. Valid until the next sync. */
 const struct backend *dataplane_backend(const struct dataplane *dataplane, __u32 index);

@@ -54,6 +54,8 @@ void maps_close(struct maps *maps)
 		munmap(maps->slots, (size_t)maps->slot_capacity * sizeof(struct slot));
 	if (maps->backends)
 		munmap(maps->backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend));
+	if (maps->moves)
+		munmap(maps->moves, SLUICE_MAX_SERVICES * sizeof(struct service_move));
 	if (maps->counts)
 		munmap(maps->counts, maps->cpus * sizeof(struct count_page));
 	for (int i = 0; i < MAP_COUNT; i++)
@@ -81,6 +83,8 @@ static bool size_fits(const struct maps *maps, const struct bpf_map *wanted, enu
 {
 	if (map == MAP_slots) /* grows */
 		return max_entries <= SLUICE_MAX_SLOTS;
+	if (map == MAP_flows) /* as configured */
+		return true;
 	return max_entries == (map == MAP_counts ? maps->cpus : bpf_map__max_entries(wanted));
 }
 
@@ -113,6 +117,8 @@ static int open_one(struct maps *maps, const char *folder, struct bpf_object *ob
 		return -EINVAL;
 	if (map == MAP_slots)
 		maps->slot_capacity = info.max_entries;
+	if (map == MAP_flows)
+		maps->flow_capacity = info.max_entries;
 	return 0;
 }
 
@@ -174,5 +180,6 @@ int maps_mmap(struct maps *maps)
 	return map_memory(maps, MAP_vips, VIP_BUCKETS * sizeof(struct vip_bucket), &maps->vips) ?:
 	       map_memory(maps, MAP_slots, (size_t)maps->slot_capacity * sizeof(struct slot), &maps->slots) ?:
 	       map_memory(maps, MAP_backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend), &maps->backends) ?:
+	       map_memory(maps, MAP_moves, SLUICE_MAX_SERVICES * sizeof(struct service_move), &maps->moves) ?:
 	       map_memory(maps, MAP_counts, maps->cpus * sizeof(struct count_page), &maps->counts);
 }

@@ -34,6 +34,7 @@ static const struct metric reason_metrics[] = {
 
 static const struct metric service_metrics[] = {
 	COUNTER_METRICS("sluice_service_", "to the service"),
+	{"sluice_tracked_packets_total", "counter", "Packets for which a flow record was looked for.", "tracked"},
 	{NULL},
 };
 
@@ -54,6 +55,7 @@ static const struct metric pool_metrics[] = {
 enum backend_column {
 	BACKEND_PACKETS, BACKEND_BYTES, BACKEND_RESOLVED, BACKEND_SLOTS,
 	BACKEND_WEIGHT, BACKEND_WEIGHT_NOW, BACKEND_KEPT, BACKEND_HELD, BACKEND_FALLS,
+	BACKEND_DRAINED, BACKEND_RECORDS,
 	BACKEND_COLUMNS /* no family has more */
 };
 
@@ -68,6 +70,9 @@ static const struct metric backend_metrics[] = {
 	 NULL},
 	{"sluice_backend_held", "gauge", "Whether the backend is held down after several falls (1) or not (0).", NULL},
 	{"sluice_backend_falls", "gauge", "Falls of the backend that are remembered for its hold-down.", NULL},
+	{"sluice_backend_drained", "gauge", "Whether a drain has left the backend without connections (1) or not (0).",
+	 NULL},
+	{"sluice_flow_records", "gauge", "Live flow records that name the backend.", NULL},
 	{NULL},
 };
 
@@ -189,6 +194,8 @@ static void take_backend(void *rows, const struct backend_view *view)
 	row->values[BACKEND_KEPT] = health->kept;
 	row->values[BACKEND_HELD] = health->held_until != 0;
 	row->values[BACKEND_FALLS] = health->falls;
+	row->values[BACKEND_DRAINED] = health->override.drained;
+	row->values[BACKEND_RECORDS] = view->swept ? (__s64)view->records : NO_SAMPLE;
 }
 
 static void print_metric(struct buffer *out, const struct metric *metric, const struct rows *rows, size_t column)
@@ -250,6 +257,37 @@ static void print_backends(struct buffer *out, const struct report *report)
 	rows_free(&rows);
 }
 
+static void print_slots(struct buffer *out, const struct report *report)
+{
+	const struct config *config = report->state->config;
+	__u32 phases[SWEEP_PHASES];
+
+	print_head(out, "sluice_slots", "gauge", "Slots of the pool's table, by phase.");
+	for (size_t i = 0; i < config->pool_count; i++) {
+		report_phases(report, i, phases);
+		for (__u8 phase = 0; phase < SWEEP_PHASES; phase++) {
+			buffer_add_text(out, "sluice_slots{");
+			print_label(out, "pool", config->pools[i].name);
+			buffer_add_format(out, ",phase=\"%s\"} %u\n", report_phase_name(phase), phases[phase]);
+		}
+	}
+}
+
+static void print_sweep(struct buffer *out, const struct report *report)
+{
+	const struct swept *swept = report_swept(report);
+
+	print_head(out, "sluice_flow_map_capacity", "gauge", "Flow records that there is room for.");
+	buffer_add_format(out, "sluice_flow_map_capacity %u\n", dataplane_maps(report->dataplane)->flow_capacity);
+	if (!swept)
+		return;
+	print_head(out, "sluice_flow_map_records", "gauge", "Flow records that the last pass of the sweep left.");
+	buffer_add_format(out, "sluice_flow_map_records %u\n", swept->tally.records);
+	print_head(out, "sluice_sweep_seconds", "gauge", "Time that the last pass of the sweep took.");
+	buffer_add_format(out, "sluice_sweep_seconds %llu.%06llu\n", swept->spent_us / 1000000,
+			  swept->spent_us % 1000000);
+}
+
 static void print_events(struct buffer *out, const struct events *events)
 {
 	print_head(out, "sluice_events_total", "counter", "Events since the agent started, by kind.");
@@ -288,6 +326,10 @@ char *report_metrics(const struct report *report)
 	print_family(&out, &services, report_services(report));
 	print_family(&out, &pools, report_pools(report));
 	print_backends(&out, report);
+	if (report->dataplane) {
+		print_slots(&out, report);
+		print_sweep(&out, report);
+	}
 	if (report->events)
 		print_events(&out, report->events);
 	if (report->prober)

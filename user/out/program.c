@@ -53,6 +53,8 @@ struct sluice_bpf *program_prepare(const struct maps *maps, const struct setting
 			err = bpf_map__reuse_fd(map, maps->fd[i]);
 		else if (i == MAP_slots)
 			err = bpf_map__set_max_entries(map, settings->slot_capacity);
+		else if (i == MAP_flows)
+			err = bpf_map__set_max_entries(map, settings->flow_capacity);
 		else if (i == MAP_counts)
 			err = bpf_map__set_max_entries(map, maps->cpus);
 	}

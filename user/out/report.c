@@ -142,15 +142,19 @@ json_t *report_services(const struct report *report)
 {
 	const struct state *state = report->state;
 	struct counters *counters = report_counters(report, COUNTED_SERVICES, SLUICE_MAX_SERVICES);
+	__u64 *tracked = report_tracked(report);
 	json_t *services = json_array();
 
 	for (size_t i = 0; i < state->config->service_count; i++) {
 		const struct config_service *service = &state->config->services[i];
 		json_t *object = service_json(state->config, service);
+		__u16 index = ids_service(state->ids, service->name);
 
-		report_set_counters(object, counters ? &counters[ids_service(state->ids, service->name)] : NULL);
+		report_set_counters(object, counters ? &counters[index] : NULL);
+		set(object, "tracked", tracked ? count_json(tracked[index]) : json_null());
 		append(services, object);
 	}
+	free(tracked);
 	free(counters);
 	return services;
 }

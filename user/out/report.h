@@ -19,6 +19,7 @@ struct report {
 	struct dataplane *dataplane; /* or NULL, as once detached */
 	const struct prober *prober; /* or NULL */
 	const struct events *events; /* or NULL */
+	const struct swept *swept;   /* or NULL */
 	const bool *unsaved;	     /* something could not be written to the state folder; or NULL */
 };
 
@@ -31,6 +32,22 @@ char *report_backends(const struct report *report);
 
 /* One backend as that has it; NULL if there is none of that name. */
 json_t *report_backend(const struct report *report, const char *pool, const char *backend);
+
+/* What the sweep's last pass counted. */
+json_t *report_flows(const struct report *report);
+
+/* Which records are wanted. */
+struct flow_query {
+	const char *pool; /* of their backends; NULL: any */
+	__u32 from;	  /* "next" of the reply before, 0: from the beginning */
+	size_t limit;	  /* so many at most */
+};
+
+/*
+ * Records as they are in the map. Takes some milliseconds at most: where that is not enough the reply's "next" tells
+ * from where to ask again. "complete": there are no more.
+ */
+json_t *report_flow_records(const struct report *report, const struct flow_query *query);
 
 json_t *report_neighbours(const struct report *report);
 json_t *report_drops(const struct report *report);

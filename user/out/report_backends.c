@@ -11,7 +11,7 @@
 
 static __u16 backend_index(const struct report *report, const struct config_pool *pool, size_t i)
 {
-	return ids_backend(report->state->ids, pool->name, pool->backends[i].name);
+	return ids_backend(report->state->ids, pool->name, &pool->backends[i].address);
 }
 
 /* The counters of the backends of the pools [first, end), by index; as report_counters(). */
@@ -76,6 +76,8 @@ json_t *report_pools(const struct report *report)
 {
 	const struct config *config = report->state->config;
 	struct counters *counters = backend_counters(report, 0, config->pool_count);
+	struct counters *services_counters = report_counters(report, COUNTED_SERVICES, SLUICE_MAX_SERVICES);
+	__u64 *tracked = report_tracked(report);
 	json_t *pools = json_array();
 
 	for (size_t i = 0; i < config->pool_count; i++) {
@@ -95,9 +97,12 @@ json_t *report_pools(const struct report *report)
 		set(object, "resolved", count_json(resolved));
 		set(object, "services", services);
 		report_set_pool_health(object, report->state, i);
+		report_set_pool_flows(object, report, i, tracked, services_counters);
 		report_set_counters(object, counters ? &sum : NULL);
 		append(pools, object);
 	}
+	free(services_counters);
+	free(tracked);
 	free(counters);
 	return pools;
 }
@@ -132,6 +137,7 @@ static void readings_free(struct readings *readings)
 static void view_take(struct backend_view *view, const struct readings *readings, size_t pool, size_t i, __u64 weights)
 {
 	const struct state *state = readings->report->state;
+	const struct swept *swept = report_swept(readings->report);
 
 	view->pool = &state->config->pools[pool];
 	view->config = &view->pool->backends[i];
@@ -140,6 +146,8 @@ static void view_take(struct backend_view *view, const struct readings *readings
 	view->index = backend_index(readings->report, view->pool, i);
 	view->resolved = backend_reach(readings->report, view->pool, i, view->index, &view->hop);
 	view->slots = readings->slots[view->index];
+	view->swept = swept;
+	view->records = swept ? sweep_tally_backend(&swept->tally, view->index) : 0;
 	view->counters = readings->counters ? &readings->counters[view->index] : NULL;
 }
 
@@ -196,6 +204,7 @@ static void list_backend(void *argument, const struct backend_view *view)
 	member_text(to, "mac", hop->resolved ? report_mac_format(hop->mac, mac) : NULL);
 	member_number_or_null(to, "mtu", hop->mtu, hop->mtu);
 	member_number(to, "slots", view->slots);
+	member_number_or_null(to, "records", view->swept, view->records);
 	member_number_or_null(to, "packets", view->counters, view->counters ? view->counters->packets : 0);
 	member_number_or_null(to, "bytes", view->counters, view->counters ? view->counters->bytes : 0);
 	member_end(to, '}');

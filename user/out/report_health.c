@@ -128,6 +128,7 @@ void report_add_health(struct buffer *to, const struct prober *prober, const str
 	member_text(to, "state", state_names[backend->state]);
 	member_text(to, "state_since", text_date(backend->since_wall, since));
 	member_bool(to, "kept", backend->kept);
+	member_bool(to, "drained", backend->override.drained);
 	member_number(to, "weight", backend->configured);
 	member_number(to, "weight_now", weight);
 	member_real(to, "share", weights ? (double)weight / (double)weights : 0);

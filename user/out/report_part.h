@@ -70,6 +70,8 @@ struct backend_view {
 	struct next_hop hop;		 /* hop.why: why they cannot */
 	__u32 slots;			 /* of the wanted tables */
 	const struct counters *counters; /* NULL if they cannot be read */
+	bool swept;			 /* records are known */
+	__u32 records;			 /* live flow records that name it */
 };
 
 typedef void (*backend_view_fn)(void *argument, const struct backend_view *view);
@@ -88,7 +90,23 @@ struct report_user {
 void report_add_health(struct buffer *to, const struct prober *prober, const struct health_backend *backend,
 		       __u64 weights, __u64 now, struct report_user *user);
 
-/* The sum of its backends' weights now. */
+/* report_flows.c: "open", ... */
+const char *report_phase_name(__u8 phase);
+
+/* The sweep's last pass; NULL if there was none yet. */
+const struct swept *report_swept(const struct report *report);
+
+/* Packets for which a record was looked for, by service index, to be freed; NULL if they cannot be read. */
+__u64 *report_tracked(const struct report *report);
+
+/* How many slots of the pool's table have which phase. */
+void report_phases(const struct report *report, size_t pool, __u32 phases[static SWEEP_PHASES]);
+
+/* What there is of transitions in a pool. `tracked`, `counters`: of all services, or NULL. */
+void report_set_pool_flows(json_t *object, const struct report *report, size_t pool, const __u64 *tracked,
+			   const struct counters *counters);
+
+/* report_health.c: the sum of its backends' weights now. */
 __u64 report_weights(const struct health_pool *pool);
 
 /* What it knows of a pool, by its index in the configuration. */

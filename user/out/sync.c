@@ -5,21 +5,10 @@
 #include <string.h>
 
 #include "lib/memory.h"
+#include "lib/siphash.h"
+#include "out/slot_store.h"
 
 /* Slots and backends are memory shared with the kernel, written in single 8-byte stores. */
-
-static void slot_store(struct slot *slot, struct slot value)
-{
-	__u64 word;
-
-	memcpy(&word, &value, sizeof(word));
-	__atomic_store_n((__u64 *)slot, word, __ATOMIC_RELEASE);
-}
-
-static __u64 slot_word(const struct slot *slot)
-{
-	return __atomic_load_n((const __u64 *)slot, __ATOMIC_RELAXED);
-}
 
 /*
  * A changed MAC is one word. When more changes, a packet may meet a mixed header for
@@ -71,42 +60,110 @@ void synced_free(struct synced *synced)
 	*synced = (struct synced){0};
 }
 
-/* Returns whether it lies elsewhere than before. */
-static bool sync_table(const struct maps *maps, const struct table *table, struct synced *synced)
+/* Of one that is gone nobody knows whose it was. */
+static bool is_others(const struct plan *plan, size_t table, __u16 backend)
 {
+	return plan->standing[backend] != STANDS_GONE && plan->table_of[backend] != table;
+}
+
+/* What the slot may become goes by what it is, if that is this table's at all: another one may have had its place. */
+static struct slot slot_present(const struct plan *plan, size_t table, const struct slot *slot, bool rehash)
+{
+	struct slot present = slot_load(slot);
+
+	if (rehash || is_others(plan, table, present.owner))
+		return (struct slot){0};
+	if (is_others(plan, table, present.previous))
+		present.previous = 0;
+	return present;
+}
+
+/* When time next changes a slot that has this one's phase and age. */
+static void note_slot(struct synced_table *one, const struct slot *slot, const struct transition_now *now)
+{
+	__u32 deadline = phase_deadline(slot->phase, &now->windows), due;
+
+	one->phases[slot->phase]++;
+	if (!deadline)
+		return;
+	due = now->second - slot_age(slot, now->second) + deadline;
+	if (!one->due || due < one->due)
+		one->due = due;
+}
+
+static void sync_slots(const struct maps *maps, const struct plan *plan, size_t index, struct synced_table *one,
+		       bool rehash)
+{
+	const struct table *table = plan->tables[index];
+	const struct transition_now now = {
+		.standing = plan->standing, .windows = table->windows, .second = plan->second};
+	__u32 steady = 0;
+
+	memset(one->phases, 0, sizeof(one->phases));
+	one->due = 0;
+	for (__u32 i = 0; i < table->size; i++) {
+		struct slot *slot = &maps->slots[table->first + i], next;
+
+		if (slot_word(slot) == slot_steady_word(table->owner[i])) {
+			steady++;
+			continue;
+		}
+		next = slot_next(slot_present(plan, index, slot, rehash), table->owner[i], &now);
+		if (slot_word(slot) != slot_as_word(next))
+			slot_store(slot, next);
+		note_slot(one, &next, &now);
+	}
+	one->phases[PHASE_STEADY] += steady;
+}
+
+/* Returns whether it lies elsewhere than before. */
+static bool sync_table(const struct maps *maps, const struct plan *plan, size_t index, struct synced *synced,
+		       bool rehash)
+{
+	const struct table *table = plan->tables[index];
 	struct synced_table *one = synced_find(synced, table->pool);
 	bool moved = one->first != table->first || one->size != table->size;
+	bool differs = moved || one->generation != table->generation;
 
-	if (!moved && one->generation == table->generation)
+	if (!differs && (!one->due || one->due > plan->second))
 		return false;
-	for (__u32 i = 0; i < table->size; i++) {
-		struct slot *slot = &maps->slots[table->first + i];
-
-		if (slot->owner != table->owner[i])
-			slot_store(slot, (struct slot){.owner = table->owner[i]});
-	}
+	if (differs) /* who serves and who does not */
+		for (size_t i = 0; i < table->member_count; i++)
+			backend_store(&maps->backends[table->members[i].owner],
+				      &plan->backends[table->members[i].owner]);
+	sync_slots(maps, plan, index, one, rehash);
 	one->generation = table->generation;
 	one->first = table->first;
 	one->size = table->size;
 	return moved;
 }
 
-bool sync_tables(const struct maps *maps, const struct plan *plan, struct synced *synced)
+bool sync_tables(const struct maps *maps, const struct plan *plan, struct synced *synced, bool rehash)
 {
 	bool moved = false;
 
 	if (synced->backends != plan->backends_generation)
 		sync_backends(maps, plan, false);
 	for (size_t i = 0; i < plan->table_count; i++)
-		moved |= sync_table(maps, plan->tables[i], synced);
+		moved |= sync_table(maps, plan, i, synced, rehash);
 	return moved || HASH_COUNT(synced->tables) != plan->table_count;
 }
 
-static int table_order(const void *a, const void *b)
+__u32 sync_deadline(const struct plan *plan, const struct synced *synced)
 {
-	const struct table *const *left = a, *const *right = b;
+	__u32 due = sync_moves_deadline(plan);
 
-	return (*left)->first < (*right)->first ? -1 : (*left)->first > (*right)->first;
+	for (const struct synced_table *one = synced->tables; one; one = one->hh.next)
+		if (one->due && (!due || one->due < due))
+			due = one->due;
+	return due;
+}
+
+static int use_order(const void *a, const void *b)
+{
+	const struct table_use *left = a, *right = b;
+
+	return left->slot_first < right->slot_first ? -1 : left->slot_first > right->slot_first;
 }
 
 static void clear_slots(const struct maps *maps, __u32 first, __u32 end)
@@ -116,27 +173,78 @@ static void clear_slots(const struct maps *maps, __u32 first, __u32 end)
 			slot_store(&maps->slots[i], (struct slot){0});
 }
 
-static void clear_unused_slots(const struct maps *maps, const struct plan *plan)
+/* All ranges of slots that something looks into: tables, and those that services had before, once each or oftener. */
+static struct table_use *used_slots(const struct plan *plan, size_t *count)
 {
-	struct table **sorted = memory_new(plan->table_count, sizeof(*sorted));
+	struct table_use *uses = memory_new(plan->table_count + SLUICE_MAX_SERVICES, sizeof(*uses));
+
+	*count = 0;
+	for (size_t i = 0; i < plan->table_count; i++)
+		uses[(*count)++] = (struct table_use){plan->tables[i]->first, plan->tables[i]->size};
+	for (__u32 i = 0; i < SLUICE_MAX_SERVICES; i++)
+		if (plan->moves[i].phase)
+			uses[(*count)++] = plan->moves[i].before;
+	qsort(uses, *count, sizeof(*uses), use_order);
+	return uses;
+}
+
+static void clear_unused_slots(const struct maps *maps, const struct table_use *uses, size_t count)
+{
 	__u32 end = 0;
 
-	memcpy(sorted, plan->tables, plan->table_count * sizeof(*sorted));
-	qsort(sorted, plan->table_count, sizeof(*sorted), table_order);
-	for (size_t i = 0; i < plan->table_count; i++) {
-		clear_slots(maps, end, sorted[i]->first);
-		end = sorted[i]->first + sorted[i]->size;
+	for (size_t i = 0; i < count; i++) {
+		clear_slots(maps, end, uses[i].slot_first);
+		if (uses[i].slot_first + uses[i].slot_count > end)
+			end = uses[i].slot_first + uses[i].slot_count;
 	}
 	clear_slots(maps, end, maps->slot_capacity);
-	free(sorted);
+}
+
+/* Of tables that are no pool's any more: a backend that is gone must not be named when another one gets its index. */
+static void forget_gone(const struct maps *maps, const struct plan *plan, struct table_use use)
+{
+	for (__u32 i = use.slot_first; i < use.slot_first + use.slot_count; i++) {
+		struct slot slot = slot_load(&maps->slots[i]);
+
+		if (slot.owner && plan->standing[slot.owner] == STANDS_GONE)
+			slot.owner = 0;
+		if (slot.previous && plan->standing[slot.previous] == STANDS_GONE)
+			slot.previous = 0;
+		if (slot_as_word(slot) != slot_word(&maps->slots[i]))
+			slot_store(&maps->slots[i], slot);
+	}
+}
+
+static bool is_table(const struct plan *plan, struct table_use use)
+{
+	for (size_t i = 0; i < plan->table_count; i++)
+		if (plan->tables[i]->first == use.slot_first)
+			return true;
+	return false;
+}
+
+static void clear_slots_of_nobody(const struct maps *maps, const struct plan *plan, struct synced *synced, bool moved)
+{
+	static const __u8 key[16];
+	size_t count;
+	struct table_use *uses = used_slots(plan, &count);
+	__u64 all = siphash(key, uses, count * sizeof(*uses));
+
+	if (moved || synced->used_slots != all)
+		clear_unused_slots(maps, uses, count);
+	synced->used_slots = all;
+	if (synced->backends != plan->backends_generation)
+		for (size_t i = 0; i < count; i++)
+			if (!is_table(plan, uses[i]) && (!i || use_order(&uses[i], &uses[i - 1])))
+				forget_gone(maps, plan, uses[i]);
+	free(uses);
 }
 
 void sync_clear(const struct maps *maps, const struct plan *plan, struct synced *synced, bool tables_moved)
 {
 	struct synced_table *one, *next;
 
-	if (tables_moved)
-		clear_unused_slots(maps, plan);
+	clear_slots_of_nobody(maps, plan, synced, tables_moved);
 	HASH_ITER(hh, synced->tables, one, next) {
 		struct table *table;
 

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* A flow's service in user space: the most exact entry wins, as in the dataplane. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/address.h"
+#include "lib/memory.h"
+#include "model/vip_table.h"
+#include "out/flow_service.h"
+
+#define PREFIXES (FEATURE_PREFIX4 | FEATURE_PREFIX6)
+
+static struct flow_tuple flow(const char *destination, __u16 port, __u8 protocol)
+{
+	struct flow_tuple tuple = {.source_port = htons(40000), .destination_port = htons(port), .protocol = protocol};
+	struct address address;
+
+	assert_int_equal(address_parse(destination, &address), 0);
+	memcpy(tuple.destination, address.word, sizeof(tuple.destination));
+	tuple.version = address.family == AF_INET ? 4 : 6;
+	return tuple;
+}
+
+static int make_trie(__u32 key_size)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC);
+
+	return bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "test_prefixes", key_size, sizeof(struct service), 16, &options);
+}
+
+static struct maps *need_maps(void)
+{
+	int fd = geteuid() ? -1 : make_trie(sizeof(struct prefix_key4));
+	struct maps *maps;
+
+	if (fd < 0) {
+		fprintf(stderr, "skipped: only root may make BPF maps\n");
+		skip();
+	}
+	maps = memory_new(1, sizeof(*maps));
+	maps->fd[MAP_prefixes4] = fd;
+	maps->fd[MAP_prefixes6] = make_trie(sizeof(struct prefix_key6));
+	assert_true(maps->fd[MAP_prefixes6] >= 0);
+	maps->vips = memory_new(VIP_BUCKETS, sizeof(*maps->vips));
+	return maps;
+}
+
+static void free_maps(struct maps *maps)
+{
+	close(maps->fd[MAP_prefixes4]);
+	close(maps->fd[MAP_prefixes6]);
+	free(maps->vips);
+	free(maps);
+}
+
+static void set_vip(struct maps *maps, const char *text, __u16 port, __u8 protocol, __u16 index)
+{
+	struct address address;
+	struct vip_entry entry;
+
+	assert_int_equal(address_parse(text, &address), 0);
+	entry = vip_key(&address, port, protocol);
+	entry.service.index = index;
+	assert_int_equal(vip_table_set(maps->vips, &entry), 0);
+}
+
+static void set_prefix(struct maps *maps, const char *text, __u16 port, __u8 protocol, __u16 index)
+{
+	const struct service service = {.index = index};
+	struct prefix prefix;
+	struct prefix_key4 key4 = {.protocol = protocol, .port = htons(port)};
+	struct prefix_key6 key6 = {.protocol = protocol, .port = htons(port)};
+
+	assert_int_equal(prefix_parse(text, &prefix), 0);
+	key4.prefixlen = key6.prefixlen = PREFIX_KEY_FIXED_BITS + prefix.length;
+	key4.address = prefix.address.word[0];
+	memcpy(key6.address, prefix.address.word, sizeof(key6.address));
+	if (prefix.address.family == AF_INET)
+		assert_int_equal(bpf_map_update_elem(maps->fd[MAP_prefixes4], &key4, &service, BPF_ANY), 0);
+	else
+		assert_int_equal(bpf_map_update_elem(maps->fd[MAP_prefixes6], &key6, &service, BPF_ANY), 0);
+}
+
+/* -1: none */
+static int find(const struct maps *maps, __u32 features, struct flow_service_cache *cache, const char *destination,
+		__u16 port, __u8 protocol)
+{
+	const struct flow_tuple tuple = flow(destination, port, protocol);
+	const struct service *service = flow_service(maps, features, cache, &tuple);
+
+	return service ? service->index : -1;
+}
+
+static void the_most_exact_entry_wins(void **state)
+{
+	struct flow_service_cache *cache = memory_new(1, sizeof(*cache));
+	struct maps *maps = need_maps();
+
+	(void)state;
+	set_vip(maps, "192.0.2.10", 443, IPPROTO_TCP, 1);
+	set_vip(maps, "192.0.2.10", 0, IPPROTO_TCP, 2);
+	set_vip(maps, "2001:db8::10", 443, IPPROTO_UDP, 3);
+	set_prefix(maps, "192.0.2.0/24", 80, IPPROTO_TCP, 4);
+	set_prefix(maps, "192.0.2.0/28", 0, IPPROTO_TCP, 5);
+	set_prefix(maps, "2001:db8::/32", 443, IPPROTO_UDP, 6);
+	for (int again = 0; again < 2; again++) { /* the second time from the cache */
+		assert_int_equal(find(maps, PREFIXES, cache, "192.0.2.10", 443, IPPROTO_TCP), 1);
+		assert_int_equal(find(maps, PREFIXES, cache, "192.0.2.10", 80, IPPROTO_TCP), 2);
+		assert_int_equal(find(maps, PREFIXES, cache, "192.0.2.11", 80, IPPROTO_TCP), 4);
+		assert_int_equal(find(maps, PREFIXES, cache, "192.0.2.11", 81, IPPROTO_TCP), 5);
+		assert_int_equal(find(maps, PREFIXES, cache, "192.0.2.99", 81, IPPROTO_TCP), -1);
+		assert_int_equal(find(maps, PREFIXES, cache, "192.0.2.10", 443, IPPROTO_UDP), -1);
+		assert_int_equal(find(maps, PREFIXES, cache, "2001:db8::10", 443, IPPROTO_UDP), 3);
+		assert_int_equal(find(maps, PREFIXES, cache, "2001:db8::11", 443, IPPROTO_UDP), 6);
+		assert_int_equal(find(maps, PREFIXES, cache, "2001:db9::11", 443, IPPROTO_UDP), -1);
+	}
+	assert_int_equal(find(maps, 0, cache, "192.0.2.11", 80, IPPROTO_TCP), -1);
+	free(cache);
+	free_maps(maps);
+}
+
+/* Many more destinations than it has room for. */
+static void the_cache_mixes_nothing_up(void **state)
+{
+	struct flow_service_cache *cache = memory_new(1, sizeof(*cache));
+	struct maps *maps = need_maps();
+	char text[ADDRESS_TEXT];
+
+	(void)state;
+	for (__u16 i = 0; i < 8; i++) {
+		snprintf(text, sizeof(text), "10.0.%u.0/24", i);
+		set_prefix(maps, text, 80, IPPROTO_TCP, i);
+	}
+	for (unsigned int again = 0; again < 2; again++) {
+		for (unsigned int i = 0; i < 10 * 256; i++) {
+			snprintf(text, sizeof(text), "10.0.%u.%u", i / 256, i % 256);
+			assert_int_equal(find(maps, PREFIXES, cache, text, 80, IPPROTO_TCP),
+					 i / 256 < 8 ? (int)(i / 256) : -1);
+		}
+	}
+	free(cache);
+	free_maps(maps);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_most_exact_entry_wins),
+		cmocka_unit_test(the_cache_mixes_nothing_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What a whole sweep found to be at rest becomes steady. */
+#include "out/slot_store.h"
+#include "out/sync.h"
+
+static struct synced_table *find_table(struct synced *synced, const struct table *table)
+{
+	struct synced_table *one;
+
+	HASH_FIND_STR(synced->tables, table->pool, one);
+	return one && one->first == table->first && one->size == table->size ? one : NULL;
+}
+
+void sync_rest_slots(const struct maps *maps, const struct plan *plan, struct synced *synced, size_t table, __u32 first,
+		     __u32 count, const struct sweep *sweep, __u32 second)
+{
+	const struct transition_now now = {
+		.standing = plan->standing, .windows = plan->tables[table]->windows, .second = second};
+	struct synced_table *one = find_table(synced, plan->tables[table]);
+
+	if (!one)
+		return;
+	for (__u32 i = first; i < first + count && i < maps->slot_capacity; i++) {
+		struct slot slot = slot_load(&maps->slots[i]);
+
+		if (!sweep_slot_rests(sweep, i, &slot, &now))
+			continue;
+		slot_store(&maps->slots[i], (struct slot){.owner = slot.owner});
+		one->phases[PHASE_SETTLED]--;
+		one->phases[PHASE_STEADY]++;
+	}
+}
+
+bool sync_rest_move(const struct maps *maps, const struct plan *plan, __u16 service, const struct windows *windows,
+		    const struct sweep *sweep, __u32 second)
+{
+	const struct transition_now now = {.standing = plan->standing, .windows = *windows, .second = second};
+	struct service_move *move = &maps->moves[service];
+
+	if (!sweep_move_rests(sweep, service, move, &now))
+		return false;
+	__atomic_store_n(&move->phase, PHASE_STEADY, __ATOMIC_RELEASE);
+	*move = (struct service_move){.now = move->now, .flags = move->flags};
+	return true;
+}
