@@ -57,13 +57,14 @@ static void test_time_ends_windows(void **unused)
 		__u32 age;
 		__u8 becomes;
 	} cases[] = {
+		/* a window is never cut short by the rest of a second */
 		{PHASE_OPEN, 0, PHASE_OPEN},
-		{PHASE_OPEN, UDP_WINDOW - 1, PHASE_OPEN},
-		{PHASE_OPEN, UDP_WINDOW, PHASE_TCP},
-		{PHASE_OPEN, WINDOW - 1, PHASE_TCP},
-		{PHASE_OPEN, WINDOW, PHASE_SETTLED},
-		{PHASE_TCP, WINDOW - 1, PHASE_TCP},
-		{PHASE_TCP, WINDOW, PHASE_SETTLED},
+		{PHASE_OPEN, UDP_WINDOW, PHASE_OPEN},
+		{PHASE_OPEN, UDP_WINDOW + 1, PHASE_TCP},
+		{PHASE_OPEN, WINDOW, PHASE_TCP},
+		{PHASE_OPEN, WINDOW + 1, PHASE_SETTLED},
+		{PHASE_TCP, WINDOW, PHASE_TCP},
+		{PHASE_TCP, WINDOW + 1, PHASE_SETTLED},
 		{PHASE_OPEN, 100 * WINDOW, PHASE_SETTLED},
 		{PHASE_SETTLED, 2 * WINDOW, PHASE_SETTLED},
 	};
@@ -90,7 +91,7 @@ static void test_one_that_is_open_waits(void **unused)
 	check(slot_of(B, A, PHASE_TCP), C, WINDOW - 1, slot_of(B, A, PHASE_TCP));
 	{
 		/* and follows as soon as it has settled, with a window of its own */
-		const struct transition_now now = at(WINDOW);
+		const struct transition_now now = at(WINDOW + 1);
 		struct slot next = slot_next(slot_of(B, A, PHASE_TCP), C, &now);
 
 		assert_int_equal(next.owner, C);
@@ -126,7 +127,7 @@ static void test_a_dead_owner_never_waits(void **unused)
 		check(slot_of(lost[i], NONE, PHASE_STEADY), B, 5, slot_of(B, NONE, PHASE_STEADY));
 		/* connections of the previous owner, and records, go on */
 		check(slot_of(lost[i], A, PHASE_OPEN), B, 5, slot_of(B, A, PHASE_OPEN));
-		check(slot_of(lost[i], A, PHASE_OPEN), B, UDP_WINDOW, slot_of(B, A, PHASE_TCP));
+		check(slot_of(lost[i], A, PHASE_OPEN), B, UDP_WINDOW + 1, slot_of(B, A, PHASE_TCP));
 		check(slot_of(lost[i], A, PHASE_SETTLED), B, 5, slot_of(B, A, PHASE_SETTLED));
 		/* its previous owner is the wanted one: who has no record is there already */
 		check(slot_of(lost[i], A, PHASE_OPEN), A, 5, slot_of(A, NONE, PHASE_SETTLED));
@@ -232,8 +233,8 @@ static void test_moves_of_a_service(void **unused)
 	check_move(moving(none, none, PHASE_STEADY), blue, 0, moving(blue, none, PHASE_STEADY));
 	check_move(moving(blue, none, PHASE_STEADY), blue, 0, moving(blue, none, PHASE_STEADY));
 	check_move(moving(blue, none, PHASE_STEADY), green, 0, moving(green, blue, PHASE_OPEN));
-	check_move(moving(green, blue, PHASE_OPEN), green, UDP_WINDOW, moving(green, blue, PHASE_TCP));
-	check_move(moving(green, blue, PHASE_TCP), green, WINDOW, moving(green, blue, PHASE_SETTLED));
+	check_move(moving(green, blue, PHASE_OPEN), green, UDP_WINDOW + 1, moving(green, blue, PHASE_TCP));
+	check_move(moving(green, blue, PHASE_TCP), green, WINDOW + 1, moving(green, blue, PHASE_SETTLED));
 	/* back within the window, or on to a third: it does not wait */
 	check_move(moving(green, blue, PHASE_OPEN), blue, 5, moving(blue, green, PHASE_SETTLED));
 	check_move(moving(green, blue, PHASE_OPEN), red, 5, moving(red, blue, PHASE_OPEN));

@@ -237,17 +237,20 @@ static void plan_backends(struct plan *plan, const struct state *state)
 	const struct config *config = state->config;
 
 	plan->backends_generation++;
-	memset(plan->backends, 0, (SLUICE_MAX_BACKENDS + 1) * sizeof(*plan->backends));
+	memset(plan->backends, 0, plan->backend_end * sizeof(*plan->backends));
+	plan->backend_end = 0;
 	for (size_t i = 0; i < config->pool_count; i++) {
 		const struct config_pool *pool = &config->pools[i];
 
 		for (size_t j = 0; j < pool->backend_count; j++) {
 			const struct config_backend *backend = &pool->backends[j];
+			__u16 owner = plan->tables[i]->members[j].owner;
 			struct next_hop hop;
 
 			network_next_hop(&state->network, &backend->address, &hop);
-			header_build(&plan->backends[plan->tables[i]->members[j].owner], pool->forward, pool->gue_port,
-				     &backend->address, &hop);
+			header_build(&plan->backends[owner], pool->forward, pool->gue_port, &backend->address, &hop);
+			if (owner >= plan->backend_end)
+				plan->backend_end = owner + 1U;
 		}
 	}
 }

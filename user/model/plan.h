@@ -42,7 +42,8 @@ struct plan {
 	struct plan_vip *vips;
 	size_t vip_count;
 	__u64 vip_generation;	      /* grows whenever the VIPs change */
-	struct backend *backends;     /* SLUICE_MAX_BACKENDS + 1 of them, zero where unused */
+	struct backend *backends;     /* SLUICE_MAX_BACKENDS + 1 of them, zero where unused ... */
+	__u32 backend_end;	      /* ... as from here on */
 	__u64 backends_generation;    /* grows whenever they are made anew */
 	__u8 *standing, *stood;	      /* enum standing, by backend index: now, and in the last plan */
 	__u16 *table_of;	      /* index in tables of the one that a backend is for, by backend index */

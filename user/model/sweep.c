@@ -33,10 +33,10 @@ bool sweep_is_live(const struct flow_tuple *tuple, const struct flow_record *rec
 	__u32 silent = sweep_age(record->seen, second);
 
 	if (record->flags & FLOW_DOUBTFUL)
-		return silent < life->doubtful;
+		return silent <= life->doubtful;
 	if (record->flags & FLOW_CLOSING)
-		return silent < FLOW_CLOSING_LIFE;
-	return silent < (tuple->protocol == IPPROTO_TCP ? life->tcp : life->udp);
+		return silent <= FLOW_CLOSING_LIFE;
+	return silent <= (tuple->protocol == IPPROTO_TCP ? life->tcp : life->udp);
 }
 
 __u32 sweep_slot(const struct flow_key *key, const struct flow_tuple *tuple, struct table_use table, __u16 flags)

@@ -8,12 +8,18 @@ static bool serves(const struct transition_now *now, __u16 backend)
 	return backend && now->standing[backend] >= STANDS_LEAVING;
 }
 
+/* Both ends of an age are cut to whole seconds: a window that is one second short would break its promise. */
+static __u32 deadline(__u32 window)
+{
+	return window ? window + 1 : 0;
+}
+
 /* The phase that the age makes of an earlier one. */
 static __u8 phase_at(__u8 phase, __u32 age, const struct windows *windows)
 {
-	if (phase == PHASE_OPEN && age >= windows->udp_window)
+	if (phase == PHASE_OPEN && age >= deadline(windows->udp_window))
 		phase = PHASE_TCP;
-	if (phase == PHASE_TCP && age >= windows->window)
+	if (phase == PHASE_TCP && age >= deadline(windows->window))
 		phase = PHASE_SETTLED;
 	return phase;
 }
@@ -22,9 +28,9 @@ __u32 phase_deadline(__u8 phase, const struct windows *windows)
 {
 	switch (phase) {
 	case PHASE_OPEN:
-		return windows->udp_window;
+		return deadline(windows->udp_window);
 	case PHASE_TCP:
-		return windows->window;
+		return deadline(windows->window);
 	default:
 		return 0;
 	}

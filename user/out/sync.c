@@ -29,9 +29,13 @@ static void backend_store(struct backend *backend, const struct backend *value)
 	}
 }
 
-static void sync_backends(const struct maps *maps, const struct plan *plan, bool clear)
+static void sync_backends(const struct maps *maps, const struct plan *plan, const struct synced *synced, bool clear)
 {
-	for (__u32 i = 1; i <= SLUICE_MAX_BACKENDS; i++)
+	__u32 end = synced->backends ? synced->backend_end : SLUICE_MAX_BACKENDS + 1;
+
+	if (end < plan->backend_end)
+		end = plan->backend_end;
+	for (__u32 i = 1; i < end; i++)
 		if ((plan->backends[i].encap == ENCAP_NONE) == clear)
 			backend_store(&maps->backends[i], &plan->backends[i]);
 }
@@ -143,7 +147,7 @@ bool sync_tables(const struct maps *maps, const struct plan *plan, struct synced
 	bool moved = false;
 
 	if (synced->backends != plan->backends_generation)
-		sync_backends(maps, plan, false);
+		sync_backends(maps, plan, synced, false);
 	for (size_t i = 0; i < plan->table_count; i++)
 		moved |= sync_table(maps, plan, i, synced, rehash);
 	return moved || HASH_COUNT(synced->tables) != plan->table_count;
@@ -255,6 +259,7 @@ void sync_clear(const struct maps *maps, const struct plan *plan, struct synced 
 		}
 	}
 	if (synced->backends != plan->backends_generation)
-		sync_backends(maps, plan, true);
+		sync_backends(maps, plan, synced, true);
 	synced->backends = plan->backends_generation;
+	synced->backend_end = plan->backend_end;
 }

@@ -35,6 +35,7 @@ struct synced_table {
 struct synced {
 	struct synced_table *tables;
 	__u64 backends;
+	__u32 backend_end; /* beyond it they hold none */
 	__u64 vips;
 	__u64 used_slots; /* hash of the ranges that something looks into */
 };
