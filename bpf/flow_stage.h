@@ -173,8 +173,12 @@ static __always_inline void ask_move(struct flow_ask *ask, const struct service 
 	__u32 index = service->index;
 	const struct service_move *move = bpf_map_lookup_elem(&moves, &index);
 	const struct slot *slot;
+	__u8 phase;
 
-	if (!move || !move->before.slot_count)
+	if (!move)
+		return;
+	phase = *(const volatile __u8 *)&move->phase;
+	if (!move->before.slot_count)
 		return;
 	index = move->before.slot_first +
 		hash_slot(move->flags_before & SERVICE_HASH_SOURCE ? by_source : by_flow, move->before.slot_count);
@@ -182,7 +186,8 @@ static __always_inline void ask_move(struct flow_ask *ask, const struct service 
 	if (!slot)
 		return;
 	*(__u64 *)&ask->before = *(const volatile __u64 *)slot;
-	ask->move = move->phase;
+	/* the former table is what it was all the time only if the move recorded before and after it was read */
+	ask->move = phase_is_recording(phase) ? *(const volatile __u8 *)&move->phase : phase;
 }
 
 #endif

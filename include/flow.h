@@ -8,6 +8,7 @@
  *   steady    → owner
  *   open      both windows run. TCP SYN → owner, with a record; anything else → previous owner, with a record
  *   tcp       the window of UDP is over. TCP as before; UDP → owner, with a record
+ *             (without a previous owner: the owner's flows all began since, and have records)
  *   settled   both are over; records that differ from the owner remain.  → owner, no new record
  *
  * A flow with a record is where the record says, whatever the phase, as long as that backend serves;

@@ -184,6 +184,7 @@ start_server() {
 			uwsgi_temp_path $run/$host/uwsgi;
 			scgi_temp_path $run/$host/scgi;
 			default_type text/plain;
+			keepalive_requests 200; # of a connection: they end by themselves
 			server {
 				listen 80 backlog=4096;
 				listen [::]:80 backlog=4096;
@@ -341,37 +342,31 @@ fail_over() {
 
 stop_server() { ip netns pids "$prefix$1" | xargs kill -KILL; }
 
-# Servers are drained, stopped and started: their connections end by themselves, and new ones go to the others.
-restart_servers() { # SERVER...
-	local server drains=() began=$SECONDS
-	printf '   %s and %s drain: new connections go to the others ...\n' "$@"
-	for server; do
-		sluice backend drain gue "$server" --wait >"$run/drain-$server.log" 2>&1 &
-		drains+=($!)
-	done
-	for server; do
-		wait "${drains[0]}" || failed "$server was not drained: $(<"$run/drain-$server.log")"
-		drains=("${drains[@]:1}")
-	done
-	printf '   ... after %s s their last ones have ended. They are stopped, started, and get new ones again\n' \
-		"$((SECONDS - began))"
-	for server; do
-		stop_server "$server"
-		run_server "$server"
-		sluice backend ready gue "$server" >/dev/null
-	done
-	await 10 all_up || failed "$* were started again, and did not come back"
+# The server is drained, stopped and started: its connections end by themselves, and new ones go to the others.
+restart_server() {
+	local began=$SECONDS
+	if ! sluice backend drain gue "$1" --wait >"$run/drain.log" 2>&1; then
+		failed "$1 was not drained: $(<"$run/drain.log")"
+		return
+	fi
+	printf '   %s has drained, its last connection ended within %s s.' "$1" "$((SECONDS - began))"
+	stop_server "$1"
+	run_server "$1"
+	sluice backend ready gue "$1" >/dev/null
+	printf ' It was stopped and started, and gets new ones again\n'
+	await 10 all_up || failed "$1 was started again, and did not come back"
 }
 
 # All servers are restarted while wrk runs, over connections that it keeps until the server ends them.
 restart_all() {
-	local load
+	local load server
 	echo 'function delay() return math.random(0, 8) end' >"$run/paced.lua" # milliseconds: the servers are not all busy
 	nsenter --net="/run/netns/${prefix}client2" -- wrk -t1 -c16 -d1h --timeout 5s -s "$run/paced.lua" \
 		"$(url gue 4)-restarts" >"$run/wrk.log" 2>&1 &
 	load=$!
-	restart_servers red blue
-	restart_servers green gold
+	for server in $servers; do
+		restart_server "$server"
+	done
 	kill -INT "$load"
 	wait "$load" || true
 	check_wrk gue 4 "$(<"$run/wrk.log")" "over connections that last"
@@ -455,7 +450,7 @@ demo() {
 	report
 	say "A server dies under load, and comes back"
 	fail_over
-	say "All servers are restarted under load, two at a time"
+	say "All servers are restarted under load, one after the other"
 	restart_all
 	if ((failures)); then
 		printf '\n%s\n' "$failures of the runs above had failed requests." >&2

@@ -9,6 +9,7 @@ import figures
 import kills
 
 SECONDS = 60
+NONE = ("moved", "unexplained")  # no connection may fail for these
 
 
 def main():
@@ -22,8 +23,8 @@ def main():
                            "requests": sum(connection["replies"] for connection in account.connections),
                            "failed": {reason: len(failed) for reason, failed in account.failed.items()},
                            "moved_slots": figures.spread(account.moves()), "wrk": wrk,
-                           "unexplained": account.failed["unexplained"]})
-    return figures.verdict([f"unexplained: {connection}" for connection in account.failed["unexplained"]])
+                           **{reason: account.failed[reason] for reason in NONE}})
+    return figures.verdict([f"{reason}: {connection}" for reason in NONE for connection in account.failed[reason]])
 
 
 if __name__ == "__main__":

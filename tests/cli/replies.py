@@ -124,7 +124,7 @@ STATUS = {
     "probing": {"configured": 3, "under_way": 1, "waiting": 0, "limit": 256, "begun": 1000, "late": 0,
                 "worst_late_ms": 0, "held_up_ms": 0, "aside": 0, "troubled": 0},
     "last_change": {"verdict_us": 7000000, "planned_us": 300, "written_us": 450},
-    "packets": 1234567, "bytes": 8, "last_error": None,
+    "flow_records": 1237, "flow_capacity": 1048576, "packets": 1234567, "bytes": 8, "last_error": None,
 }
 BPF = {"folder": "/sys/fs/bpf/elsewhere",
        "program": {"id": 77, "object": "00ff", "features": 3, "slot_capacity": 65537},

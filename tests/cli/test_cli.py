@@ -309,7 +309,7 @@ def test_status(agent):
                  "api: fallback: spare serves (0 of 2 up)", "old: empty (0 of 2 up)", "new: settling (0 of 2 up)",
                  "3, 1 under way\n", "1.2M packets", "not attached: no such interface"):
         assert part in text
-    for part in ("web: ", "blind: ", "overrides", "not confirmed", "late", "probed", "VIP", "saved"):
+    for part in ("web: ", "blind: ", "overrides", "not confirmed", "late", "probed", "VIP", "saved", "flow map"):
         assert part not in text
     agent.answers["GET", "/v1/status"] = (200, {**STATUS, "last_error": "c.yaml:1:2: error: wrong"})
     assert ("\nThe last configuration was refused, and the one before it runs on:\nc.yaml:1:2: error: wrong\n"
@@ -322,7 +322,7 @@ def test_status_tells_what_waits_for_the_operator(agent):
     agent.answers["GET", "/v1/status"] = (200, {
         **STATUS, "config": {**STATUS["config"], "source": "socket", "applied": applied, "confirm_left_ms": 42900},
         "probing": {**STATUS["probing"], "waiting": 7, "late": 3, "worst_late_ms": 250, "aside": 2, "troubled": 3},
-        "backends_kept": 1, "state_saved": False})
+        "backends_kept": 1, "state_saved": False, "flow_records": 840000})
     text = ask(agent, "status").stdout
     for part in (f"{applied}; 'sluice reload' goes back to the file",
                  "not confirmed: in 42 s the former one comes back, unless 'sluice confirm'",
@@ -330,6 +330,7 @@ def test_status_tells_what_waits_for_the_operator(agent):
                  "web/leaving drain by root since Mar  1 12:00:00, 14 min left: disk swap",
                  "and 5 more: sluice show backends --long",
                  "3 (2 of them to the backend's address, not through a VIP), 1 under way, 7 wait for one of 256 places",
+                 "nearly full, 840000 of 1048576: connections may break; raise flow_records",
                  "3 backends cannot be probed now: 'sluice show backends' says why",
                  "3 of 1000 begun late, the worst by 250 ms", "(1 of them kept in the table by min_healthy)"):
         assert part in text

@@ -37,6 +37,16 @@ def test_sums_of_a_pool(agent):
     assert "there is no pool 'wbe': did you mean 'web'?" in result.stderr
 
 
+def test_a_flow_map_without_room(agent):
+    """Of all pools together, whichever is asked for. One place is what a map has that nobody needs."""
+    agent.answers["GET", "/v1/flows"] = (200, {**FLOWS, "capacity": 1500})
+    assert "Raise flow_records" in ask(agent, "show", "flows", "dns").stdout
+    agent.answers["GET", "/v1/flows"] = (200, {**FLOWS, "capacity": 1600})
+    assert "flow_records" not in ask(agent, "show", "flows").stdout
+    agent.answers["GET", "/v1/flows"] = (200, {**FLOWS, "records": 1, "capacity": 1, "flows": []})
+    assert ask(agent, "show", "flows").stdout == "1 flow record, 1 s ago; none is kept, for no pool has a window\n"
+
+
 def test_before_the_first_count(agent):
     agent.answers["GET", "/v1/flows"] = (200, {**FLOWS, "records": None, "swept_s": None, "pass_ms": None, "flows": []})
     assert ask(agent, "show", "flows").stdout == "not counted yet: the agent has just started\n"
@@ -96,7 +106,8 @@ def test_wait_until_all_are_drained(drains):
     ([[drain("web1", 1, 42)], [drain("web1", 1, 0, state="maint")]],
      "web/web1: the drain has ended with 42 connections left: they were cut"),
     ([[drain("web1", 1, None)], [drain("web1", 1, None, state="maint")]],
-     "web/web1: the drain has ended, and it is not known that no connection was left"),
+     "web/web1: the drain has ended, and it is not known that no connection was left: "
+     "'sluice show events web web1' says why"),
     ([[drain("web1", 1, 42)], [backend("web", "web1", 1)]], "web/web1: somebody ended the drain: it is up"),
     ([[drain("web1", 1, 42)], BACKENDS[1:]], "web/web1: the configuration has it no more"),
 ])

@@ -167,6 +167,13 @@ def test_overrides_stay(lab):
     assert not [event for event in lab.agent.events(since=last) if event["backend"] in before], "nothing new"
 
 
+def test_drain_without_a_window_warns(lab):
+    assert lab.agent.cli("backend", "drain", "six", "near1").stderr == ""
+    lab.agent.reload(config(transition={"window": "0s"}))
+    assert "pool six has no window" in lab.agent.cli("backend", "drain", "six", "near2").stderr
+    assert lab.agent.cli("backend", "maint", "six", "near2").stderr == ""
+
+
 def test_drain_ends(lab):
     """By itself, as maint, which then stays."""
     for way in ("running", signal.SIGTERM, signal.SIGKILL):
@@ -175,7 +182,7 @@ def test_drain_ends(lab):
         if way != "running":
             restart(lab.agent, way)
         event = lab.agent.wait_event("backend_maint", "six", "near1", before)
-        assert event["uid"] is None and "drained for" in event["text"] and "night" in event["text"], event
+        assert event["uid"] is None and "time is over" in event["text"] and "night" in event["text"], event
         assert lab.agent.backend("six", "near1")["state"] == "maint" and slots(lab, "near1") == 0
         override = lab.agent.backend("six", "near1")["override"]
         assert override["state"] == "maint" and override["left_ms"] is None and override["uid"] == 0

@@ -103,10 +103,10 @@ def test_table_size(lab, talk):
     assert len(talk.going()) == 700
 
 
-def blue_green(name, **keys):
+def blue_green(name, called="all", **keys):
     configuration = config(EIGHT)
     configuration["pools"] = {"blue": pool(BLUE), "green": pool(GREEN)}
-    configuration["services"] = {"all": service(name, **keys)}
+    configuration["services"] = {called: service(name, **keys)}
     return configuration
 
 
@@ -131,6 +131,17 @@ def test_blue_green(lab, talk, keys):
     since = time.monotonic()
     talk.udp(50)
     assert talk.servers(since) <= set(GREEN), "after udp_window, conversations over UDP begin there, too"
+
+
+def test_renamed_service(lab, talk):
+    """Under another name it goes on with its move; also where name and pool change in one."""
+    start(lab.agent, blue_green("blue"))
+    talk.tcp(300)
+    for name, called in (("green", "all"), ("green", "other"), ("blue", "third"), ("blue", "all")):
+        lab.agent.reload(blue_green(name, called))
+        talk.tcp(50)
+        talk.wait_heard()
+    assert not talk.failed()
 
 
 def test_changed_hash(lab, talk):

@@ -67,13 +67,14 @@ def require():
 
 
 def start(agent, configuration):
-    """An agent that has nothing from before, neither in the kernel nor in its state folder."""
+    """An agent that has nothing from before, neither in the kernel nor in its state folder; its slots are steady."""
     if agent.process and agent.process.poll() is None:
         agent.cli("detach", "--yes")
         agent.process.wait(timeout=20)
     subprocess.run(["rm", "-rf", agent.state, agent.bpffs], check=True)
     agent.start(configuration)
     agent.wait_resolved()
+    wait_steady(agent)
 
 
 def crash(agent):
@@ -156,6 +157,12 @@ def phases(agent, name="all"):
         return counts
     finally:
         slots.close()
+
+
+def wait_steady(agent):
+    """Slots that had no owner before are young for some seconds."""
+    for name in agent.config["pools"]:
+        wait_for(lambda: not any(phases(agent, name)[OPEN:]), lambda: f"slots are steady: {phases(agent, name)}", 20)
 
 
 def bpftool(*words):

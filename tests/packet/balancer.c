@@ -76,6 +76,9 @@ static void begin(struct balancer *balancer)
 	balancer->state.ids = ids_new();
 	balancer->state.health = health_new(sample_event, NULL, time);
 	balancer->plan = plan_new();
+	/* beyond INDICES no backend ever was: to compare all that there is room for takes half of the time */
+	balancer->synced.backends = UINT64_MAX;
+	balancer->synced.backend_end = INDICES;
 }
 
 static void remove_vips(struct balancer *balancer)
@@ -121,6 +124,28 @@ static void write_vips(struct balancer *balancer)
 	balancer->synced.vips = plan->vip_generation;
 }
 
+void balancer_cut(struct balancer *balancer, unsigned int steps)
+{
+	balancer->steps = steps;
+}
+
+bool balancer_was_cut(struct balancer *balancer)
+{
+	bool cut = balancer->cut;
+
+	balancer->cut = false;
+	return cut;
+}
+
+/* At the end of each of its steps: whether it was the last one. */
+static bool step_is_last(struct balancer *balancer)
+{
+	if (!balancer->steps || --balancer->steps)
+		return false;
+	balancer->cut = true;
+	return true;
+}
+
 /* As agent_commit() and dataplane_sync(). */
 static void commit(struct balancer *balancer, enum plan_scope scope, __u32 now)
 {
@@ -131,10 +156,18 @@ static void commit(struct balancer *balancer, enum plan_scope scope, __u32 now)
 	plan->former = balancer->maps.moves;
 	plan_make(plan, &balancer->state, scope);
 	moved = sync_tables(&balancer->maps, plan, &balancer->synced, false);
+	if (step_is_last(balancer))
+		return;
 	sync_moves_begin(&balancer->maps, plan);
+	if (step_is_last(balancer))
+		return;
 	if (balancer->synced.vips != plan->vip_generation)
 		write_vips(balancer);
+	if (step_is_last(balancer))
+		return;
 	sync_moves_end(&balancer->maps, plan);
+	if (step_is_last(balancer))
+		return;
 	sync_clear(&balancer->maps, plan, &balancer->synced, moved);
 }
 
@@ -142,13 +175,17 @@ void balancer_reset(struct balancer *balancer)
 {
 	struct maps *maps = &balancer->maps;
 
+	balancer->steps = 0;
+	balancer->cut = false;
 	remove_vips(balancer);
 	forget(balancer);
 	memset(maps->slots, 0, SLOTS * sizeof(*maps->slots));
 	memset(maps->moves, 0, SLUICE_MAX_SERVICES * sizeof(*maps->moves));
 	memset(maps->backends, 0, INDICES * sizeof(*maps->backends));
-	for (unsigned int i = 0; i < SCENE_FLOWS; i++)
+	for (unsigned int i = 0; i < SCENE_FLOWS; i++) {
 		bpf_map_delete_elem(maps->fd[MAP_flows], &balancer->clients[i].tuple);
+		balancer->clients[i].sequence = 0;
+	}
 	memset(&balancer->scene, 0, sizeof(balancer->scene));
 	begin(balancer);
 }

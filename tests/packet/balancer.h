@@ -24,6 +24,13 @@ void balancer_take(struct balancer *balancer, const struct scene *scene);
 /* The agent ends, and another one adopts what it left; it is to be told a scene then. */
 void balancer_restart(struct balancer *balancer, __u32 now);
 
+/* The next commit ends after so many of its steps, 1 to BALANCER_STEPS: the agent is killed in its midst. */
+#define BALANCER_STEPS 4
+void balancer_cut(struct balancer *balancer, unsigned int steps);
+
+/* Whether one has, since this was asked last; the agent is to be started again then. */
+bool balancer_was_cut(struct balancer *balancer);
+
 /* The service of a flow, and whether it is UDP. */
 void balancer_flow(unsigned int flow, unsigned int *service, bool *udp);
 

@@ -35,6 +35,8 @@ struct balancer {
 	struct sweep_life lives[SLUICE_MAX_BACKENDS + 1];
 	bool sweeping;	    /* a pass is under way */
 	unsigned int swept; /* flows, by it */
+	unsigned int steps; /* that the next commit makes; 0: all */
+	bool cut;
 	char text[256];
 };
 

@@ -64,8 +64,8 @@ static struct frame make_frame(struct balancer_client *client, enum packet_kind 
 
 	if (client->tuple.protocol != IPPROTO_TCP)
 		return frame;
-	if (kind == PACKET_SYN) /* a new connection's sequence has nothing to do with the former one's */
-		client->sequence = client->sequence * 1664525 + 1013904223;
+	if (kind == PACKET_SYN) /* by the golden ratio: far from those of all connections before, and of their forgers */
+		client->sequence += 0x9e3779b9;
 	else if (kind == PACKET_DATA)
 		client->sequence += 1000;
 	sequence = kind == PACKET_NOISE ? client->sequence + (1U << 31) : client->sequence;

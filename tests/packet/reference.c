@@ -53,13 +53,25 @@ static bool host_serves(const struct scene *scene, __u32 host)
 	return backend && scene_serves(backend);
 }
 
-void reference_take(struct reference *reference, const struct scene *scene)
+static void note_breaks(struct reference *reference, const struct scene *scene)
 {
 	for (__u32 host = 1; host <= scene->hosts; host++)
 		reference->host_breaks[host] += !host_serves(scene, host);
 	for (size_t i = 0; i < SCENE_SERVICES; i++)
 		reference->service_breaks[i] += !scene->services[i].there;
+}
+
+void reference_take(struct reference *reference, const struct scene *scene)
+{
+	note_breaks(reference, scene);
+	reference->cut = false;
 	reference->scene = *scene;
+}
+
+void reference_cut(struct reference *reference, const struct scene *scene)
+{
+	note_breaks(reference, scene);
+	reference->cut = true;
 }
 
 static __u32 flow_breaks(const struct reference *reference, const struct reference_flow *flow)
@@ -83,11 +95,12 @@ bool reference_is_promised(const struct reference *reference, unsigned int numbe
 		return false;
 	if (flow->udp)
 		return silent < scene->udp_window;
-	if (flow->ended)
+	if (flow->ended || flow->belief == BELIEF_ENDED)
 		return silent < CLOSING_LIFE && silent < scene->window;
 	if (silent < scene->window)
 		return true;
-	return silent < scene->idle && !flow->doubtful && (recorded || now - flow->record_until < scene->window);
+	return silent < scene->idle && flow->belief == BELIEF_OPEN &&
+	       (recorded || now - flow->record_until < scene->window);
 }
 
 /* Somebody whom new connections of the service go to; or, if there is nobody, who at least serves. */
@@ -116,49 +129,67 @@ static const char *check_any(const struct reference *reference, unsigned int ser
 	return host_serves(scene, host) ? NULL : "a packet went to a server that does not serve";
 }
 
+static const char *check_syn(const struct reference *reference, const struct reference_flow *flow, __u32 host,
+			     bool recorded)
+{
+	if (reference->cut)
+		return NULL;
+	if (!recorded || flow->belief == BELIEF_ENDED || !host_serves(&reference->scene, flow->record_host))
+		return check_new(reference, flow->service, host);
+	return host == flow->record_host ? NULL : "a SYN on a recorded connection moved it";
+}
+
 static const char *check(const struct reference *reference, unsigned int number, enum packet_kind kind, __u32 host,
 			 bool recorded, __u32 now)
 {
 	const struct reference_flow *flow = &reference->flows[number];
-	const char *wrong = check_any(reference, flow->service, host);
-	bool promised = reference_is_promised(reference, number, recorded, now);
+	const char *wrong = reference->cut ? NULL : check_any(reference, flow->service, host);
 
 	if (wrong)
 		return wrong;
-	if (kind != PACKET_SYN)
-		return promised && host != flow->host ? "a connection changed its server" : NULL;
-	if (!flow->spoke || (flow->ended && flow->believed))
-		return check_new(reference, flow->service, host);
-	/* a SYN on a live tuple: with a record it is not believed, without one the balancer cannot know better */
-	if (promised && recorded && !flow->ended && host != flow->host)
-		return "a SYN on a recorded connection moved it";
-	return recorded || host == flow->host ? NULL : check_new(reference, flow->service, host);
+	if (kind == PACKET_SYN)
+		return check_syn(reference, flow, host, recorded);
+	return reference_is_promised(reference, number, recorded, now) && host != flow->host
+		       ? "a connection changed its server"
+		       : NULL;
 }
 
-/* Whether the balancer can know the sequence number, and so believe a FIN or RST. */
-static void note_sequence(struct reference_flow *flow, enum packet_kind kind, bool recorded)
+static bool is_end(enum packet_kind kind)
 {
-	if (!recorded) {
-		flow->forged = false;
-		flow->doubtful = kind == PACKET_END || kind == PACKET_NOISE;
-	} else if (kind == PACKET_SYN) {
-		flow->forged =
-			!flow->ended || !flow->believed; /* it is not believed, so its sequence number is not either */
+	return kind == PACKET_END || kind == PACKET_NOISE;
+}
+
+/* A packet that its record led to its server. */
+static void note_belief(struct reference_flow *flow, enum packet_kind kind)
+{
+	enum reference_teller teller = kind == PACKET_NOISE ? TOLD_BY_FORGER : TOLD_BY_CLIENT;
+
+	if (flow->teller != teller) { /* it does not fit */
+		if (flow->belief != BELIEF_DOUBTFUL || is_end(kind))
+			return;
+		flow->teller = teller;
+		flow->belief = BELIEF_OPEN;
+	} else if (is_end(kind) || (kind == PACKET_ACK && flow->belief == BELIEF_DOUBTFUL)) {
+		flow->belief = BELIEF_ENDED;
 	} else if (kind == PACKET_DATA) {
-		flow->doubtful = false;
+		flow->belief = BELIEF_OPEN;
 	}
 }
 
-static void note_end(struct reference_flow *flow, enum packet_kind kind, bool recorded, __u32 host)
+/* What the balancer knows of the flow after a packet. */
+static void note_record(struct reference_flow *flow, enum packet_kind kind, __u32 host, bool recorded)
 {
-	if (kind == PACKET_SYN && !host) {
-		flow->forged |= recorded; /* by the connection before, which this one did not follow */
-	} else if (kind == PACKET_SYN || (kind == PACKET_DATA && !flow->forged)) {
-		flow->ended = false;
-	} else if (kind == PACKET_END) {
-		flow->ended = true;
-		flow->believed = recorded && !flow->forged && !flow->doubtful;
-	}
+	bool again = kind == PACKET_SYN && flow->belief == BELIEF_ENDED;
+
+	if (kind == PACKET_SYN) /* with a sequence of its own */
+		flow->teller = TOLD_BY_FORMER;
+	if (recorded && !host) /* neither followed nor made anew */
+		return;
+	if (recorded && host == flow->record_host && !again)
+		return note_belief(flow, kind);
+	flow->record_host = host;
+	flow->teller = kind == PACKET_NOISE ? TOLD_BY_FORGER : TOLD_BY_CLIENT;
+	flow->belief = is_end(kind) ? BELIEF_DOUBTFUL : BELIEF_OPEN;
 }
 
 const char *reference_packet(struct reference *reference, unsigned int number, enum packet_kind kind, __u32 host,
@@ -167,14 +198,17 @@ const char *reference_packet(struct reference *reference, unsigned int number, e
 	struct reference_flow *flow = &reference->flows[number];
 	const char *wrong = check(reference, number, kind, host, recorded, now);
 
+	note_record(flow, kind, host, recorded);
+	if (recorded)
+		flow->record_until = now;
+	if (kind == PACKET_NOISE)
+		return wrong;
 	flow->host = host;
 	flow->breaks = flow_breaks(reference, flow);
 	flow->last = now;
-	note_sequence(flow, kind, recorded);
-	note_end(flow, kind, recorded, host);
 	flow->spoke = true;
-	if (recorded)
-		flow->record_until = now;
+	if (kind != PACKET_ACK)
+		flow->ended = kind == PACKET_END;
 	return wrong;
 }
 

@@ -28,6 +28,7 @@ enum act {
 	ACT_MOVE,
 	ACT_HASH,
 	ACT_DIE,
+	ACT_CUT,
 	ACT_RESTART,
 };
 
@@ -60,6 +61,7 @@ static const struct {
 	[ACT_MOVE] = {"service to another pool", 12},
 	[ACT_HASH] = {"service's hash", 4},
 	[ACT_DIE] = {"the agent ends", 6},
+	[ACT_CUT] = {"the agent is to end within its next commit", 6},
 	[ACT_RESTART] = {"the agent starts", 12},
 };
 
@@ -150,7 +152,11 @@ static void tell(struct course *course)
 	if (course->away)
 		return;
 	balancer_take(course->balancer, &course->scene);
-	reference_take(&course->reference, &course->scene);
+	course->away = balancer_was_cut(course->balancer);
+	if (course->away)
+		reference_cut(&course->reference, &course->scene);
+	else
+		reference_take(&course->reference, &course->scene);
 }
 
 static void send_packet(struct course *course, unsigned int flow, enum packet_kind kind)
@@ -236,8 +242,10 @@ static void removed(void *argument, unsigned int flow)
 
 static void sweep(struct course *course, unsigned int flows)
 {
-	if (!course->away)
-		balancer_sweep(course->balancer, flows, course->scene.now, removed, course);
+	if (course->away)
+		return;
+	balancer_sweep(course->balancer, flows, course->scene.now, removed, course);
+	course->away = balancer_was_cut(course->balancer);
 }
 
 static struct scene_pool *step_pool(struct course *course, const struct step *step)
@@ -359,6 +367,9 @@ static void act(struct course *course, const struct step *step)
 	case ACT_DIE:
 		course->away = true;
 		return;
+	case ACT_CUT:
+		balancer_cut(course->balancer, 1 + step->a % BALANCER_STEPS);
+		return;
 	case ACT_RESTART:
 		balancer_restart(course->balancer, course->scene.now);
 		course->away = false;
@@ -383,6 +394,7 @@ static void settle(struct course *course)
 {
 	const __u32 hold = 2 * course->scene.window;
 
+	balancer_cut(course->balancer, 0);
 	if (course->away)
 		balancer_restart(course->balancer, course->scene.now);
 	course->away = false;

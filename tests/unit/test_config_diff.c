@@ -35,10 +35,14 @@ static void fill(struct pair *pair, int i)
 						 .gue_port = 6080,
 						 .table_size = 65537,
 						 .fallback = CONFIG_NONE,
+						 .transition = {900000, 60000, 7200000},
 						 .backends = pair->backends[i],
 						 .backend_count = 3};
-	pair->pools[i][1] =
-		(struct config_pool){.name = "zone", .forward = FORWARD_L2, .table_size = 251, .fallback = CONFIG_NONE};
+	pair->pools[i][1] = (struct config_pool){.name = "zone",
+						 .forward = FORWARD_L2,
+						 .table_size = 251,
+						 .fallback = CONFIG_NONE,
+						 .transition = {900000, 60000, 7200000}};
 	pair->addresses[i][0] = parsed_prefix("192.0.2.10");
 	pair->addresses[i][1] = parsed_prefix("2001:db8::10");
 	pair->ports[i][0] = (struct config_port){443, IPPROTO_TCP};
@@ -184,7 +188,6 @@ static void transitions_change(void **state)
 {
 	struct pair *pair = *state;
 
-	pair->pools[0][0].transition = (struct config_transition){900000, 60000, 7200000};
 	pair->pools[1][0].transition = (struct config_transition){0, 0, 86400000};
 	pair->pools[0][0].second_hop = true;
 	pair->pools[1][1].transition.udp_window_ms = 90000;
@@ -195,7 +198,27 @@ static void transitions_change(void **state)
 	       "change flow_records: 1024 -> 1048576\n"
 	       "change pool web: second_hop true -> false, transition window 15m -> 0s, "
 	       "transition udp_window 1m -> 0s, transition idle 2h -> 24h\n"
-	       "change pool zone: transition udp_window 0s -> 90s\n");
+	       "    warning: without a window connections break where slots change, and where they have just changed\n"
+	       "change pool zone: transition udp_window 1m -> 90s\n");
+
+	/* another pool that has none, and another table */
+	fill(pair, 0);
+	fill(pair, 1);
+	pair->pools[0][0].transition.window_ms = pair->pools[1][0].transition.window_ms = 0;
+	pair->pools[1][0].table_size = 251;
+	pair->services[1][1].pool = 0;
+	expect(&pair->config[0], &pair->config[1],
+	       "change pool web: table_size 65537 -> 251\n"
+	       "    warning: without a window connections break where slots change, and where they have just changed\n"
+	       "change service zones: pool zone -> web\n");
+	pair->pools[0][1].backends = pair->backends[0];
+	pair->pools[0][1].backend_count = 1;
+	pair->pools[1][1].backends = pair->backends[1];
+	pair->pools[1][1].backend_count = 1;
+	pair->pools[1][0].table_size = 65537;
+	expect(&pair->config[0], &pair->config[1],
+	       "change service zones: pool zone -> web\n"
+	       "    warning: its pool has no window: its connections break\n");
 }
 
 static struct health *health_of(const struct config *config)
@@ -352,6 +375,35 @@ static void services_compare_whatever_the_order(void **state)
 	       "hash flow -> source\n");
 }
 
+/* What goes over to another table with its service goes on; with another service it does not. */
+static void vips_that_go_to_another_service_are_warned_of(void **state)
+{
+	struct pair *pair = *state;
+	struct config_service *services = pair->services[1];
+	const char *warning = "    warning: takes VIPs of a service of another name and table over: their connections "
+			      "break; give that service the other pool instead\n";
+	char lines[1024];
+
+	pair->ports[0][1].port = pair->ports[1][1].port = 53; /* of www alone */
+	services[0].port_count = 1;
+	services[1].ports++;
+	snprintf(lines, sizeof(lines),
+		 "change service www: ports -53/udp\n"
+		 "change service zones: ports +53/udp, ports -443/tcp\n%s",
+		 warning);
+	expect(&pair->config[0], &pair->config[1], lines);
+
+	/* another name for the same service is none, whatever table it gets */
+	fill(pair, 1);
+	pair->config[0].service_count = pair->config[1].service_count = 1;
+	services[0].name = "web";
+	pair->pools[1][0].table_size = 251;
+	expect(&pair->config[0], &pair->config[1],
+	       "change pool web: table_size 65537 -> 251\n"
+	       "remove service www: address 192.0.2.10 2001:db8::10, ports 443/tcp 53/udp, pool web\n"
+	       "add service web: address 192.0.2.10 2001:db8::10, ports 443/tcp any/udp, pool web\n");
+}
+
 static void long_lists_are_cut(void **state)
 {
 	struct pair *pair = *state;
@@ -407,6 +459,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(new_pools_tell_their_probes, setup, teardown),
 		cmocka_unit_test_setup_teardown(notify_comes_goes_and_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(services_compare_whatever_the_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(vips_that_go_to_another_service_are_warned_of, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_lists_are_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(interfaces_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_hash_key_stays_secret, setup, teardown),

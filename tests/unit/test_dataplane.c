@@ -245,9 +245,36 @@ static void test_vips_come_before_the_program_that_needs_them(void **state)
 	assert_memory_equal(&after, &before, sizeof(after));
 }
 
+/* A program that knows of no records would send all flows of an open slot to its new owner. */
+static void test_no_slot_opens_under_a_program_without_transitions(void **state)
+{
+	const struct config_transition transition = {.window_ms = 60000, .udp_window_ms = 5000, .idle_ms = 60000};
+	struct config *config = sample(MODE_AUTO);
+	struct lab *lab = need_lab(state);
+	struct kernel before, after;
+	int fd;
+
+	start(lab, sample(MODE_AUTO));
+	before = kernel();
+	fd = bpf_obj_get(FOLDER "/maps/prefixes4");
+	assert_int_equal(bpf_map_freeze(fd), 0); /* so that the change stops half way */
+	close(fd);
+	config->pools[0].transition = transition;
+	config->flow_records = 1024;
+	sample_backend(&config->pools[0], "zero", sample_host(3));
+	sample_vip(&config->services[0], "198.51.100.0/24");
+	plan_for(lab, config);
+	assert_true(dataplane_sync(lab->dataplane, lab->plan) < 0);
+	after = kernel();
+	for (__u32 i = 0; i < lab->plan->slots_used; i++)
+		assert_true(!dataplane_maps(lab->dataplane)->slots[i].phase ||
+			    after.link_program != before.link_program);
+}
+
 static void test_counters_of_a_new_name_are_zero(void **state)
 {
 	struct lab *lab = need_lab(state);
+	__u64 tracked[SLUICE_MAX_SERVICES];
 	struct counters counters[2];
 	struct maps maps;
 
@@ -257,6 +284,8 @@ static void test_counters_of_a_new_name_are_zero(void **state)
 	for (__u32 cpu = 0; cpu < maps.cpus; cpu++)
 		for (__u32 i = 5; i < 7; i++)
 			maps.counts[cpu].backend[i] = (struct counters){.packets = i, .bytes = 100 * i};
+	for (__u32 cpu = 0; cpu < maps.cpus; cpu++)
+		maps.counts[cpu].tracked[6] = maps.counts[cpu].tracked[7] = 3;
 	restart(lab); /* they count on */
 	dataplane_counters_clear(lab->dataplane, COUNTED_BACKENDS, 5);
 	dataplane_counters_clear(lab->dataplane, COUNTED_SERVICES, 6);
@@ -265,6 +294,9 @@ static void test_counters_of_a_new_name_are_zero(void **state)
 	assert_int_equal(counters[0].bytes, 0);
 	assert_int_equal(counters[1].packets, 6 * maps.cpus);
 	assert_int_equal(counters[1].bytes, 600 * maps.cpus);
+	assert_int_equal(dataplane_tracked(lab->dataplane, tracked), 0);
+	assert_int_equal(tracked[6], 0);
+	assert_int_equal(tracked[7], 3 * maps.cpus);
 	maps_close(&maps);
 }
 
@@ -282,6 +314,7 @@ int main(void)
 		TEST(test_disowned_maps),
 		TEST(test_a_failed_sync_clears_nothing),
 		TEST(test_vips_come_before_the_program_that_needs_them),
+		TEST(test_no_slot_opens_under_a_program_without_transitions),
 		TEST(test_counters_of_a_new_name_are_zero),
 	};
 

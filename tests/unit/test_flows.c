@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/memory.h"
 #include "out/flows_reader.h"
 
@@ -145,23 +146,64 @@ static void many_are_removed_at_once(void **state)
 	close(fd);
 }
 
+static void put(int fd, __u32 number, struct flow_record record)
+{
+	const struct flow_tuple key = tuple(number);
+
+	assert_int_equal(bpf_map_update_elem(fd, &key, &record, BPF_ANY), 0);
+}
+
+static struct flow_record get(int fd, __u32 number)
+{
+	const struct flow_tuple key = tuple(number);
+	struct flow_record record;
+
+	assert_int_equal(bpf_map_lookup_elem(fd, &key, &record), 0);
+	return record;
+}
+
+/* While the old map is written to: a flow that began anew, one that ended, one that came, and one that only spoke. */
 static void records_go_over_to_another_map(void **state)
 {
-	const struct flow_tuple key = tuple(1);
-	struct flow_record newer = {.backend = 1, .born = 9, .seen = 9}, found;
+	const __u32 now = (__u32)(clock_ms() / 1000);
 	static __u8 seen[RECORDS];
 	int from = need_map(), to = make_map(4 * CAPACITY);
+	__u32 since;
+
+	(void)state;
+	assert_true(to >= 0);
+	fill(from, RECORDS - 1, 7);
+	since = flows_carry_over(from, to, 0, false);
+	assert_in_range(since, now - 1, now + 600);
+	assert_int_equal(walk(to, seen), RECORDS - 1);
+	put(from, 1, (struct flow_record){.backend = 9, .born = since, .seen = since});
+	put(from, 2, (struct flow_record){.backend = 2, .flags = FLOW_CLOSING, .born = 7, .seen = since});
+	put(from, 3, (struct flow_record){.backend = 3, .born = 7, .seen = since});
+	put(from, RECORDS - 1, (struct flow_record){.backend = 4, .born = since, .seen = since});
+	flows_carry_over(from, to, since, false);
+	assert_int_equal(get(to, 1).backend, 9);
+	assert_int_equal(get(to, 2).flags, FLOW_CLOSING);
+	assert_int_equal(get(to, 3).seen, 7);
+	assert_int_equal(get(to, RECORDS - 1).backend, 4);
+	close(from);
+	close(to);
+}
+
+/* What the dataplane has written to the new map is newer. */
+static void records_that_are_there_stay(void **state)
+{
+	static __u8 seen[RECORDS];
+	int from = need_map(), to = make_map(CAPACITY);
 
 	(void)state;
 	assert_true(to >= 0);
 	fill(from, RECORDS, 7);
-	assert_int_equal(bpf_map_update_elem(to, &key, &newer, BPF_ANY), 0);
-	flows_carry_over(from, to);
+	put(to, 1, (struct flow_record){.backend = 1, .born = 9, .seen = 9});
+	flows_carry_over(from, to, 7, true);
 	assert_int_equal(walk(to, seen), RECORDS);
-	assert_int_equal(bpf_map_lookup_elem(to, &key, &found), 0);
-	assert_memory_equal(&found, &newer, sizeof(found));
+	assert_int_equal(get(to, 1).born, 9);
 	assert_int_equal(walk(from, seen), RECORDS);
-	flows_carry_over(-1, to);
+	flows_carry_over(-1, to, 0, true);
 	close(from);
 	close(to);
 }
@@ -213,8 +255,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_record_is_read_once),	  cmocka_unit_test(records_may_go_during_the_walk),
 		cmocka_unit_test(what_was_seen_meanwhile_stays),  cmocka_unit_test(many_are_removed_at_once),
-		cmocka_unit_test(records_go_over_to_another_map), cmocka_unit_test(a_thread_reads_the_same),
-		cmocka_unit_test(a_map_that_is_none_is_an_error),
+		cmocka_unit_test(records_go_over_to_another_map), cmocka_unit_test(records_that_are_there_stay),
+		cmocka_unit_test(a_thread_reads_the_same),	  cmocka_unit_test(a_map_that_is_none_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -241,7 +241,7 @@ static void test_operators(void **unused)
 	lab_told(lab, "drain:a");
 	lab_play(lab, "+1");
 	lab_expect(lab, "a:maint:0 b:up:100");
-	lab_said(lab, "drained for 10.0 min: works");
+	lab_said(lab, "the drain is over after 10.0 min: its probes fail, so its connections were cut: works");
 	lab_told(lab, "maint:a");
 	lab_play(lab, "ready:a");
 	lab_said(lab, "ready, down: done: refused");
@@ -350,7 +350,7 @@ static void test_weight_during_maint(void **unused)
 	assert_string_equal(override->reason, "works");
 	assert_int_equal(override->uid, LAB_UID);
 	lab_play(lab, "+5000");
-	lab_said(lab, "drained for 5.0 s: works\n");
+	lab_said(lab, "the drain's time is over after 5.0 s, what was left is cut: works\n");
 	assert_true(override->weighted);
 	lab_play(lab, "ready:a weight:a:7");
 	assert_string_equal(override->reason, "slow");

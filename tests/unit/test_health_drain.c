@@ -68,6 +68,34 @@ static void a_drain_ends_when_there_is_nothing_left_for_certain(void **state)
 	lab_free(lab);
 }
 
+/* Who then asks whether all went well is to learn that it did not. */
+static void one_that_dies_while_it_drains_is_not_drained(void **state)
+{
+	struct lab *lab = draining();
+
+	(void)state;
+	lab_play(lab, "+1000 a-");
+	lab_forget(lab);
+	swept(lab, "a", false, false);
+	assert_string_equal(lab->told, "");
+	swept(lab, "a", false, true);
+	assert_string_equal(lab->told, "maint:a");
+	assert_non_null(strstr(lab->texts, "its probes fail, so its connections were cut: works"));
+	assert_false(lab_find(lab, "a")->override.drained);
+	lab_free(lab);
+
+	/* stopped after it was drained, as it may be */
+	lab = draining();
+	swept(lab, "a", false, false);
+	lab_play(lab, "+1000 a-");
+	lab_forget(lab);
+	swept(lab, "a", false, true);
+	assert_string_equal(lab->told, "maint:a");
+	assert_non_null(strstr(lab->texts, "drained for 1.0 s: works"));
+	assert_true(lab_find(lab, "a")->override.drained);
+	lab_free(lab);
+}
+
 static void others_are_left_alone(void **state)
 {
 	struct lab *lab = draining();
@@ -135,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_drain_is_told_to_be_empty_once),
 		cmocka_unit_test(a_drain_ends_when_there_is_nothing_left_for_certain),
+		cmocka_unit_test(one_that_dies_while_it_drains_is_not_drained),
 		cmocka_unit_test(others_are_left_alone),
 		cmocka_unit_test(another_drain_begins_anew),
 		cmocka_unit_test(it_is_known_after_a_restart),

@@ -189,14 +189,14 @@ static void test_drain_goes_on(void **unused)
 	lab_expect(lab, "a:drain:0 b:up:100");
 	lab_forget(lab);
 	lab_play(lab, "+1");
-	lab_said(lab, "drained for 10.0 s: works\n");
+	lab_said(lab, "the drain's time is over after 10.0 s, what was left is cut: works\n");
 	lab_told(lab, "maint:a");
 	/* it ends meanwhile, which is told */
 	lab_play(lab, "ready:a drain:a:10000 +1000");
 	lab = crash(lab, "web: a b", true, 20000);
 	lab_expect(lab, "a:drain:0 b:up:100");
 	lab_play(lab, "+1");
-	lab_said(lab, "drained for 21.0 s: works\n");
+	lab_said(lab, "the drain's time is over after 21.0 s, what was left is cut: works\n");
 	lab_told(lab, "maint:a");
 	/* after a reboot nobody knows how long that took */
 	lab_play(lab, "ready:a drain:a:10000 +1000");
@@ -205,7 +205,7 @@ static void test_drain_goes_on(void **unused)
 	lab_expect(lab, "a:drain:0 b:up:100");
 	lab_forget(lab);
 	lab_play(lab, "+1");
-	lab_said(lab, "drained for 10.0 s: works\n");
+	lab_said(lab, "the drain's time is over after 10.0 s, what was left is cut: works\n");
 	lab_free(lab);
 }
 

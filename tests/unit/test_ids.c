@@ -173,6 +173,27 @@ static void test_retiring_indices_are_taken_again_when_done(void **unused)
 	ids_free(after);
 }
 
+static void test_a_renamed_service_keeps_its_index(void **unused)
+{
+	struct reported *reported = calloc(1, sizeof(*reported));
+	struct ids *ids = ids_new();
+	struct config *config = numbered(0, 2, 0);
+	__u16 index;
+
+	(void)unused;
+	assign(ids, numbered(0, 2, 0));
+	index = ids_service(ids, "s000001");
+	ids_rename_service(ids, "s000001", "t");
+	ids_rename_service(ids, "nobody", "u");
+	ids_rename_service(ids, "s000000", "t"); /* is there already */
+	config->services[1].name = "t";
+	assign(ids, config);
+	assert_int_equal(ids_service(ids, "t"), index);
+	assert_int_equal(report(ids, reported), 0);
+	ids_free(ids);
+	free(reported);
+}
+
 static void test_reserved_ranges_are_nobodys(void **unused)
 {
 	const struct table_use uses[] = {{40, 10}, {8, 3}, {40, 10}};
@@ -400,6 +421,7 @@ int main(void)
 		cmocka_unit_test(test_freed_indices_are_taken_again_last),
 		cmocka_unit_test(test_nobody_gets_what_is_freed_this_moment),
 		cmocka_unit_test(test_retiring_indices_are_taken_again_when_done),
+		cmocka_unit_test(test_a_renamed_service_keeps_its_index),
 		cmocka_unit_test(test_reserved_ranges_are_nobodys),
 		cmocka_unit_test(test_all_indices_can_be_used),
 		cmocka_unit_test(test_ranges_meet_neither_old_nor_new_ones),

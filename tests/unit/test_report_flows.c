@@ -58,6 +58,7 @@ static void sums_are_of_the_last_pass(void **state)
 {
 	struct fixture *fixture = *state;
 	struct swept none = {0}, *swept;
+	json_t *status;
 
 	fixture->report.swept = &none;
 	expect_json(report_flows(&fixture->report),
@@ -69,6 +70,10 @@ static void sums_are_of_the_last_pass(void **state)
 		    "\"oldest_s\":600,\"newest_s\":1},"
 		    "{\"pool\":\"web\",\"backend\":\"web1\",\"phase\":\"settled\",\"records\":5,\"closing\":0,"
 		    "\"oldest_s\":900,\"newest_s\":800}]}");
+	status = report_status(&fixture->report);
+	assert_int_equal(json_integer_value(json_object_get(status, "flow_records")), 45);
+	assert_int_equal(json_integer_value(json_object_get(status, "flow_capacity")), 4096);
+	json_decref(status);
 	free_swept(swept);
 }
 

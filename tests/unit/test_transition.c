@@ -118,22 +118,52 @@ static void test_one_that_is_open_changes_again(void **unused)
 	assert_int_equal(next.phase, PHASE_TCP);
 }
 
+static struct slot young(__u16 owner, __u32 age)
+{
+	struct slot slot = slot_of(owner, NONE, PHASE_TCP);
+	__u32 since = BEGAN + age;
+
+	memcpy(slot.since, (__u8[3]){(__u8)since, (__u8)(since >> 8), (__u8)(since >> 16)}, sizeof(slot.since));
+	return slot;
+}
+
 static void test_a_dead_owner_never_waits(void **unused)
 {
 	static const __u16 lost[] = {NONE, DEAD, GONE};
 
 	(void)unused;
 	for (int i = 0; i < 3; i++) {
-		check(slot_of(lost[i], NONE, PHASE_STEADY), B, 5, slot_of(B, NONE, PHASE_STEADY));
+		check(slot_of(lost[i], NONE, PHASE_STEADY), B, 5, young(B, 5));
 		/* connections of the previous owner, and records, go on */
 		check(slot_of(lost[i], A, PHASE_OPEN), B, 5, slot_of(B, A, PHASE_OPEN));
 		check(slot_of(lost[i], A, PHASE_OPEN), B, UDP_WINDOW + 1, slot_of(B, A, PHASE_TCP));
-		check(slot_of(lost[i], A, PHASE_SETTLED), B, 5, slot_of(B, A, PHASE_SETTLED));
+		check(slot_of(lost[i], A, PHASE_SETTLED), B, 5, young(B, 5));
 		/* its previous owner is the wanted one: who has no record is there already */
 		check(slot_of(lost[i], A, PHASE_OPEN), A, 5, slot_of(A, NONE, PHASE_SETTLED));
 	}
 	check(slot_of(DEAD, NONE, PHASE_STEADY), NONE, 5, slot_of(NONE, NONE, PHASE_STEADY));
+	check(slot_of(DEAD, A, PHASE_SETTLED), NONE, 5, slot_of(NONE, A, PHASE_SETTLED));
 	check(slot_of(DEAD, A, PHASE_OPEN), NONE, 5, slot_of(NONE, A, PHASE_OPEN));
+}
+
+/* Backends come up one after the other: the first one gets everything, and must not keep it. */
+static void test_a_young_slot_changes_at_once(void **unused)
+{
+	struct slot changed = young(B, 3), left = young(NONE, 3);
+
+	(void)unused;
+	changed.previous = A;
+	left.previous = LEAVING;
+	check(young(A, 0), B, 3, changed);
+	check(young(LEAVING, 0), NONE, 3, left);
+	check(young(DEAD, 0), B, 3, young(B, 0));
+	check(young(A, 0), A, TRANSITION_BURST, young(A, 0));
+	{
+		struct slot settled = young(A, 0);
+
+		settled.phase = PHASE_SETTLED;
+		check(young(A, 0), A, TRANSITION_BURST + 1, settled);
+	}
 }
 
 static void test_a_dead_previous_owner_is_forgotten(void **unused)
@@ -145,7 +175,7 @@ static void test_a_dead_previous_owner_is_forgotten(void **unused)
 	for (int i = 0; i < 2; i++)
 		for (int j = 0; j < 3; j++)
 			check(slot_of(B, lost[i], phases[j]), B, 5, slot_of(B, NONE, PHASE_SETTLED));
-	check(slot_of(DEAD, GONE, PHASE_OPEN), B, 5, slot_of(B, NONE, PHASE_SETTLED));
+	check(slot_of(DEAD, GONE, PHASE_OPEN), B, 5, young(B, 5));
 	check(slot_of(B, DEAD, PHASE_OPEN), C, 0, slot_of(C, B, PHASE_OPEN)); /* and so the slot is free to change */
 }
 
@@ -240,6 +270,16 @@ static void test_moves_of_a_service(void **unused)
 	check_move(moving(green, blue, PHASE_OPEN), red, 5, moving(red, blue, PHASE_OPEN));
 	check_move(moving(green, blue, PHASE_SETTLED), red, 0, moving(red, green, PHASE_OPEN));
 
+	/* another agent ended before the service was led there: nobody was recorded, whenever that was */
+	check_move(moving(blue, blue, PHASE_OPEN), blue, 5, moving(blue, blue, PHASE_SETTLED));
+	move = moving(blue, blue, PHASE_OPEN);
+	now = at(5 * WINDOW);
+	next = move_next(&move, green, 0, &now);
+	move = moving(green, blue, PHASE_OPEN);
+	move.since = now.second;
+	assert_memory_equal(&next, &move, sizeof(next));
+	now = at(0);
+
 	/* another hash of the same table is a move too */
 	move = moving(blue, none, PHASE_STEADY);
 	next = move_next(&move, blue, 1, &now);
@@ -265,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_one_that_is_open_waits),
 		cmocka_unit_test(test_one_that_is_open_changes_again),
 		cmocka_unit_test(test_a_dead_owner_never_waits),
+		cmocka_unit_test(test_a_young_slot_changes_at_once),
 		cmocka_unit_test(test_a_dead_previous_owner_is_forgotten),
 		cmocka_unit_test(test_one_who_leaves_does_not_wait_either),
 		cmocka_unit_test(test_who_comes_back_does_not_wait),

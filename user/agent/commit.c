@@ -7,6 +7,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/memory.h"
+#include "model/config_places.h"
 #include "out/snapshot.h"
 
 /* The entry of this name in the interfaces last looked at, NULL if there was none. */
@@ -159,13 +160,30 @@ static void forget_reused(struct agent *agent)
 	free(backends);
 }
 
+/* A service that is called otherwise goes on with its counters, and with the move that keeps its connections. */
+static void rename_services(struct agent *agent, const struct config *from, const struct config *to)
+{
+	struct config_places places;
+
+	config_places_open(&places, from);
+	for (size_t i = 0; i < to->service_count; i++) {
+		const struct config_service *former = config_places_former(&places, from, to, &to->services[i]);
+
+		if (former)
+			ids_rename_service(agent->state.ids, former->name, to->services[i].name);
+	}
+	config_places_close(&places);
+}
+
 int agent_assign(struct agent *agent, const struct config *config)
 {
 	int err;
 
 	reserve_former_tables(agent);
+	rename_services(agent, agent->state.config, config);
 	err = ids_assign(agent->state.ids, config);
 	if (err) {
+		rename_services(agent, config, agent->state.config);
 		log_error("no room for the pools' tables: %u slots in all at most, in one piece for each pool",
 			  SLUICE_MAX_SLOTS);
 		return err;

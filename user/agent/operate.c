@@ -113,10 +113,16 @@ static bool grant(struct agent *agent, const struct wish *wish, struct health_ba
 	}
 }
 
-static json_t *unsaved_warnings(const struct agent *agent, int err)
+/* `err`: of saving it. */
+static json_t *find_warnings(const struct agent *agent, const struct wish *wish, int err)
 {
+	const struct config_pool *pool = config_pool_find(agent->state.config, wish->pool);
 	json_t *warnings = json_array();
 
+	if (wish->action[0] == 'd' && pool && !pool->transition.window_ms)
+		json_array_append_new(warnings, json_sprintf("pool %s has no window (transition): a drain cuts the "
+							     "backend's connections at once",
+							     wish->pool));
 	if (err)
 		json_array_append_new(warnings, json_sprintf("it could not be written to %s (%s): it is tried again, "
 							     "but lost if sluiced ends before",
@@ -148,7 +154,7 @@ int agent_operate(struct agent *agent, const struct control_request *request, js
 		prober_hurry(agent->prober, backend);
 		agent_commit_now(agent); /* so that the reply shows it done */
 		*reply = json_pack("{so so}", "backend", report_backend(&agent->report, wish.pool, wish.backend),
-				   "warnings", unsaved_warnings(agent, err));
+				   "warnings", find_warnings(agent, &wish, err));
 		status = 200;
 	}
 	json_decref(body);

@@ -226,7 +226,8 @@ void agent_restore_ids(struct agent *agent)
 
 	if (lost) {
 		agent_event(agent, EVENT_snapshot_lost, EVENT_NOBODY,
-			    "the snapshot of the running dataplane is lost (%s): traffic goes on, counters start anew",
+			    "the snapshot of the running dataplane is lost (%s): traffic goes on, but counters start "
+			    "anew, and connections that flow records kept break",
 			    why	      ? why
 			    : content ? "it is of other maps"
 				      : "no file");

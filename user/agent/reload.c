@@ -101,6 +101,7 @@ static int go_back(struct agent *agent, const struct former *former)
 	err = bring_config(agent);
 	if (!err)
 		return 0;
+	agent->behind = true; /* plan and configuration do not agree */
 	log_error("going back failed too: what the kernel has goes on until a commit succeeds");
 	agent_changed(agent, PLAN_ALL);
 	return err;

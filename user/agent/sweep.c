@@ -219,9 +219,12 @@ static void walk_record(struct sweeper *sweeper, const struct sweep_world *world
 	switch (sweep_take(&sweeper->sweep, tuple, record, service, world)) {
 	case SWEEP_KEPT:
 		break;
-	case SWEEP_REMOVED_REDUNDANT: /* whatever comes meanwhile, it is so until a slot is opened, which is not now */
-		sweeper->redundant[sweeper->redundants++] = *tuple;
-		break;
+	case SWEEP_REMOVED_REDUNDANT:
+		if (!sweeper->reader) { /* read just now: whatever comes meanwhile, it is so until a slot is opened */
+			sweeper->redundant[sweeper->redundants++] = *tuple;
+			break;
+		}
+		/* fall through */
 	default:
 		flows_remove(maps->fd[MAP_flows], tuple, record);
 	}
@@ -351,10 +354,10 @@ static bool rest(struct sweeper *sweeper)
 		return false;
 	}
 	for (size_t i = 0; i < agent->state.config->service_count; i++) {
-		size_t pool = plan->effective[agent->state.config->services[i].pool];
+		__u16 index = service_index(agent, i);
 
-		sweeper->moved |= dataplane_rest_move(agent->dataplane, plan, service_index(agent, i),
-						      &plan->tables[pool]->windows, &sweeper->sweep, second_now());
+		sweeper->moved |= dataplane_rest_move(agent->dataplane, plan, index, &plan->move_windows[index],
+						      &sweeper->sweep, second_now());
 	}
 	return true;
 }

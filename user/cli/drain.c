@@ -52,7 +52,9 @@ static void fail(struct waiting *waiting, size_t i, const json_t *backend)
 		cli_error("%s/%s: the drain has ended with %lld connections left: they were cut", pool, name,
 			  waiting->left[i]);
 	else
-		cli_error("%s/%s: the drain has ended, and it is not known that no connection was left", pool, name);
+		cli_error("%s/%s: the drain has ended, and it is not known that no connection was left: 'sluice show "
+			  "events %s %s' says why",
+			  pool, name, pool, name);
 }
 
 static void look_at(struct waiting *waiting, size_t i, const json_t *backends)

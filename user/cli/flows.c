@@ -34,10 +34,17 @@ static void select_pool(json_t *answer, const char *pool)
 	json_object_set_new(answer, "records", json_integer(records));
 }
 
-static void print_sums(const json_t *answer, const char *pool)
+/* Four fifths: the kernel keeps some places free. Where no pool has a window there is one place, which says nothing. */
+bool flows_are_many(long long records, long long capacity)
+{
+	return capacity > 1 && records >= capacity - capacity / 5;
+}
+
+static void print_sums(const json_t *answer, const char *pool, bool many)
 {
 	const struct view view = {.all = true};
 	const json_t *flows = json_object_get(answer, "flows");
+	long long records = cli_number(answer, "records"), capacity = cli_number(answer, "capacity");
 	char age[NUMBER_TEXT], room[NUMBER_TEXT];
 
 	if (!json_is_integer(json_object_get(answer, "swept_s"))) {
@@ -48,23 +55,31 @@ static void print_sums(const json_t *answer, const char *pool)
 		subject_print(&flow_sums, flows, &view);
 		putchar('\n');
 	}
-	printf("%lld flow records%s%s, %s ago; there is room for %s\n", cli_number(answer, "records"),
-	       pool ? " of " : "", pool ? pool : "", number_duration(cli_number(answer, "swept_s"), age),
-	       number_human((double)cli_number(answer, "capacity"), room));
+	printf("%lld flow record%s%s%s, %s ago; ", records, records == 1 ? "" : "s", pool ? " of " : "",
+	       pool ? pool : "", number_duration(cli_number(answer, "swept_s"), age));
+	if (capacity == 1)
+		puts("none is kept, for no pool has a window");
+	else
+		printf("there is room for %s\n", number_human((double)capacity, room));
+	if (many)
+		puts("The flow map is nearly full: records are replaced, and their connections may break. Raise "
+		     "flow_records.");
 }
 
 static enum exit_code show_sums(const struct cli *cli, const char *pool)
 {
 	json_t *answer;
 	enum exit_code code = cli_get(cli, "/v1/flows", &answer);
+	bool many;
 
 	if (code != EXIT_DONE)
 		return code;
+	many = flows_are_many(cli_number(answer, "records"), cli_number(answer, "capacity"));
 	select_pool(answer, pool);
 	if (cli->json)
 		cli_print_json(answer);
 	else
-		print_sums(answer, pool);
+		print_sums(answer, pool, many);
 	json_decref(answer);
 	return EXIT_DONE;
 }

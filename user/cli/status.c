@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/field.h"
+#include "cli/flows.h"
 #include "cli/grid.h"
 #include "cli/moment.h"
 #include "cli/number.h"
@@ -176,6 +177,17 @@ static void add_overrides(struct grid *grid, const json_t *backends)
 		add_line(grid, "", memory_format("and %zu more: sluice show backends --long", found - shown), "yellow");
 }
 
+static void add_flows(struct grid *grid, const json_t *status)
+{
+	long long records = cli_number(status, "flow_records"), capacity = cli_number(status, "flow_capacity");
+
+	if (flows_are_many(records, capacity))
+		add_line(grid, "flow map",
+			 memory_format("nearly full, %lld of %lld: connections may break; raise flow_records", records,
+				       capacity),
+			 "red");
+}
+
 static char *forwarded_text(const json_t *status)
 {
 	char packets[NUMBER_TEXT], bytes[NUMBER_TEXT];
@@ -205,6 +217,7 @@ static void print_totals(const json_t *status, const json_t *pools, const json_t
 	add_backends(grid, status);
 	add_overrides(grid, backends);
 	add_probes(grid, json_object_get(status, "probing"));
+	add_flows(grid, status);
 	add_line(grid, "forwarded", forwarded_text(status), NULL);
 	grid_print(grid);
 }

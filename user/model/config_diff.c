@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/memory.h"
+#include "model/config_places.h"
 #include "model/health.h"
 
 #define LISTED 8 /* addresses or ports spelt out in one detail; the rest is counted */
@@ -15,6 +16,7 @@
 struct diff {
 	const struct config *from, *to; /* from: may be NULL */
 	const struct health *health;	/* of the backends of `from`, or NULL */
+	struct config_places places;	/* of `from` */
 	json_t *changes;
 };
 
@@ -412,6 +414,9 @@ static void diff_pool(const struct diff *diff, const struct config_pool *old, co
 		change_pool(&detail, diff->from, old, diff->to, new);
 	if (one == old && has_backend_in_use(diff, old))
 		warning = "removed: its backends' connections are cut; drain them first";
+	else if (old && new && !new->transition.window_ms &&
+		 (old->transition.window_ms || old->table_size != new->table_size))
+		warning = "without a window connections break where slots change, and where they have just changed";
 	detail_report_with(&detail, diff, old ? new ? "change" : "remove" : "add", "pool", one->name, warning);
 
 	for (size_t i = 0; old && i < old->backend_count; i++)
@@ -420,6 +425,40 @@ static void diff_pool(const struct diff *diff, const struct config_pool *old, co
 	for (size_t i = 0; new &&i < new->backend_count; i++)
 		diff_backend(diff, new->name, new, old ? config_backend_find(old, new->backends[i].name) : NULL,
 			     &new->backends[i]);
+}
+
+static bool is_same_table(const struct diff *diff, const struct config_service *old, const struct config_service *new)
+{
+	const struct config_pool *from = &diff->from->pools[old->pool], *to = &diff->to->pools[new->pool];
+
+	return strcmp(from->name, to->name) == 0 && from->table_size == to->table_size && old->hash == new->hash;
+}
+
+/* A service goes over to another table with all its connections, but these do not go over to another service. */
+static const char *warn_of_service(const struct diff *diff, const struct config_service *old,
+				   const struct config_service *new)
+{
+	const struct config_service *renamed;
+
+	if (!diff->from)
+		return NULL;
+	if (old && new && !is_same_table(diff, old, new) && !diff->to->pools[new->pool].transition.window_ms &&
+	    has_backend_in_use(diff, &diff->from->pools[old->pool]))
+		return "its pool has no window: its connections break";
+	renamed = new ? config_places_former(&diff->places, diff->from, diff->to, new) : NULL;
+	for (size_t i = 0; new &&i < new->address_count; i++) {
+		for (size_t j = 0; j < new->port_count; j++) {
+			const struct config_service *former =
+				config_places_find(&diff->places, &new->addresses[i], &new->ports[j]);
+
+			if (former && former != renamed && strcmp(former->name, new->name) != 0 &&
+			    !is_same_table(diff, former, new) &&
+			    has_backend_in_use(diff, &diff->from->pools[former->pool]))
+				return "takes VIPs of a service of another name and table over: their connections "
+				       "break; give that service the other pool instead";
+		}
+	}
+	return NULL;
 }
 
 static void diff_service(const struct diff *diff, const struct config_service *old, const struct config_service *new)
@@ -444,7 +483,8 @@ static void diff_service(const struct diff *diff, const struct config_service *o
 		if (old->hash != new->hash)
 			detail_add(&detail, "hash %s -> %s", hash_names[old->hash], hash_names[new->hash]);
 	}
-	detail_report(&detail, diff, old ? new ? "change" : "remove" : "add", "service", one->name);
+	detail_report_with(&detail, diff, old ? new ? "change" : "remove" : "add", "service", one->name,
+			   warn_of_service(diff, old, new));
 }
 
 /* Words of the command, joined by spaces; to be freed. */
@@ -502,8 +542,9 @@ static const struct config_notify *notify_of(const struct config *config)
 
 json_t *config_diff(const struct config *from, const struct config *to, const struct health *health)
 {
-	const struct diff diff = {.from = from, .to = to, .health = health, .changes = json_array()};
+	struct diff diff = {.from = from, .to = to, .health = health, .changes = json_array()};
 
+	config_places_open(&diff.places, from);
 	if (from) {
 		diff_hash_key(&diff);
 		diff_flow_records(&diff);
@@ -526,5 +567,6 @@ json_t *config_diff(const struct config *from, const struct config *to, const st
 	for (size_t i = 0; i < to->service_count; i++)
 		diff_service(&diff, from ? config_service_find(from, to->services[i].name) : NULL, &to->services[i]);
 	diff_notify(&diff, notify_of(from), notify_of(to));
+	config_places_close(&diff.places);
 	return diff.changes;
 }

@@ -290,7 +290,8 @@ bool health_serves(const struct health_backend *backend);
 /*
  * The sweep's finding for a backend that drains (others: ignored). `left` false: no connection of it was seen for so
  * long that it may be stopped: told once (EVENT_backend_drained), and drained is set; it goes on to drain, for who was
- * silent all the time. `certain`: there is none any more, so the drain ends, as at its time limit.
+ * silent all the time. `certain`: there is none any more, so the drain ends, as at its time limit. One whose probes fail
+ * has lost its connections: its drain ends, too, but it is not drained.
  */
 bool health_drain_swept(struct health *health, struct health_backend *backend, bool left, bool certain, __u64 now);
 

@@ -9,8 +9,11 @@ void health_drain_end(struct health *health, struct health_backend *backend, __u
 	health_duration(now - backend->since, lasted);
 	backend->override.state = STATE_MAINT;
 	backend->override.until = 0;
-	health_tell(health, EVENT_backend_maint, backend->pool, backend, EVENT_NOBODY, "drained for %s%s%s", lasted,
-		    *override->reason ? ": " : "", override->reason);
+	health_tell(health, EVENT_backend_maint, backend->pool, backend, EVENT_NOBODY,
+		    override->drained ? "drained for %s%s%s"
+		    : backend->serves ? "the drain's time is over after %s, what was left is cut%s%s"
+				      : "the drain is over after %s: its probes fail, so its connections were cut%s%s",
+		    lasted, *override->reason ? ": " : "", override->reason);
 	health_backend_judge(health, backend, backend->verdict, NULL, now);
 }
 
@@ -22,7 +25,7 @@ bool health_drain_swept(struct health *health, struct health_backend *backend, b
 	health_begin(health, now);
 	if (override->state != STATE_DRAIN || left)
 		return health->changed;
-	if (!override->drained) {
+	if (!override->drained && backend->serves) { /* else they did not go, but were cut */
 		override->drained = true;
 		health->changes++;
 		health_tell(health, EVENT_backend_drained, backend->pool, backend, EVENT_NOBODY,

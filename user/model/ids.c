@@ -303,6 +303,17 @@ __u32 ids_pool_first(const struct ids *ids, const char *pool)
 	return range_find(ids->ranges, pool)->first;
 }
 
+void ids_rename_service(struct ids *ids, const char *from, const char *to)
+{
+	struct index *index = index_find(&ids->services, from);
+
+	if (!index || index_find(&ids->services, to))
+		return;
+	HASH_DEL(ids->services.by_key, index);
+	snprintf(index->key, sizeof(index->key), "%s", to);
+	HASH_ADD_STR(ids->services.by_key, key, index);
+}
+
 static __u32 ranges_end(const struct range *range)
 {
 	__u32 end = 0;

@@ -43,6 +43,9 @@ void ids_retire_done(struct ids *ids);
 /* Whether freed ones wait for that. */
 bool ids_retiring(const struct ids *ids);
 
+/* The service is called otherwise from now on, and keeps its index. Nothing if `from` has none, or `to` has one. */
+void ids_rename_service(struct ids *ids, const char *from, const char *to);
+
 /* Of what ids_assign() has seen. */
 __u16 ids_service(const struct ids *ids, const char *service);
 __u16 ids_backend(const struct ids *ids, const char *pool, const struct address *backend);

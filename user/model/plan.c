@@ -269,13 +269,24 @@ static __u32 vip_features(const struct plan_vip *vip)
 	return features;
 }
 
+/* Those of its pool, and while a fallback serves those of that one where they are longer. */
+static struct windows move_windows(const struct plan *plan, size_t pool)
+{
+	const struct windows *own = &plan->tables[pool]->windows;
+	struct windows windows = plan->tables[plan->effective[pool]]->windows;
+
+	if (windows.window < own->window)
+		windows = *own;
+	return windows;
+}
+
 /* Its service's move, as the kernel has it, goes on, or another one begins. True if its VIPs change by that. */
 static bool plan_move(struct plan *plan, const struct state *state, const struct config_service *service)
 {
 	const struct table *table = plan->tables[plan->effective[service->pool]];
 	const struct table_use use = {.slot_first = table->first, .slot_count = table->size};
 	const struct transition_now now = {
-		.standing = plan->standing, .windows = table->windows, .second = plan->second};
+		.standing = plan->standing, .windows = move_windows(plan, service->pool), .second = plan->second};
 	__u16 index = ids_service(state->ids, service->name);
 	struct service_move *move = &plan->moves[index],
 			    next = plan->former ? plan->former[index] : (struct service_move){0};
@@ -285,7 +296,7 @@ static bool plan_move(struct plan *plan, const struct state *state, const struct
 	differs = memcmp(&next.now, &move->now, sizeof(next.now)) != 0 || next.flags != move->flags ||
 		  !next.phase != !move->phase;
 	*move = next;
-	plan->move_windows[index] = table->windows;
+	plan->move_windows[index] = now.windows;
 	return differs;
 }
 

@@ -36,14 +36,34 @@ __u32 phase_deadline(__u8 phase, const struct windows *windows)
 	}
 }
 
-static struct slot slot_open(__u16 owner, __u16 previous, const struct transition_now *now)
+/* A slot without a previous owner is young, or is going to settle at once. */
+static struct windows slot_windows(const struct slot *slot, const struct windows *windows)
+{
+	struct windows young = *windows;
+
+	if (slot->previous)
+		return *windows;
+	if (young.window > TRANSITION_BURST)
+		young.window = TRANSITION_BURST;
+	young.udp_window = 0;
+	return young;
+}
+
+__u32 slot_deadline(const struct slot *slot, const struct windows *windows)
+{
+	const struct windows own = slot_windows(slot, windows);
+
+	return phase_deadline(slot->phase, &own);
+}
+
+static struct slot slot_open(__u16 owner, __u16 previous, __u8 phase, const struct transition_now *now)
 {
 	__u32 second = now->second;
 
 	return (struct slot){
 		.owner = owner,
 		.previous = previous,
-		.phase = phase_at(PHASE_OPEN, 0, &now->windows),
+		.phase = phase_at(phase, 0, &now->windows),
 		.since = {(__u8)second, (__u8)(second >> 8), (__u8)(second >> 16)},
 	};
 }
@@ -61,6 +81,15 @@ static struct slot slot_hand_over(struct slot slot, __u16 wanted)
 	return slot;
 }
 
+/* A slot whose owner's connections are lost: only records that name others remain. */
+static struct slot slot_take(struct slot slot, __u16 wanted, const struct transition_now *now)
+{
+	if (wanted && now->windows.window)
+		return slot_open(wanted, 0, PHASE_TCP, now);
+	slot.owner = wanted;
+	return slot;
+}
+
 /* Whether an open slot need not wait. */
 static bool may_hand_over(const struct slot *slot, __u16 wanted, const struct transition_now *now)
 {
@@ -70,17 +99,19 @@ static bool may_hand_over(const struct slot *slot, __u16 wanted, const struct tr
 
 struct slot slot_next(struct slot slot, __u16 wanted, const struct transition_now *now)
 {
-	slot.phase = phase_at(slot.phase, slot_age(&slot, now->second), &now->windows);
+	const struct windows windows = slot_windows(&slot, &now->windows);
+
+	slot.phase = phase_at(slot.phase, slot_age(&slot, now->second), &windows);
 	if (slot.previous && !serves(now, slot.previous)) {
 		slot.previous = 0;
 		slot.phase = PHASE_SETTLED;
 	}
 	if (slot.owner == wanted)
 		return slot;
-	if (!serves(now, slot.owner) && !phase_is_recording(slot.phase)) {
-		slot.owner = wanted;
-		return slot;
-	}
+	if (!serves(now, slot.owner) && !phase_is_recording(slot.phase))
+		return slot_take(slot, wanted, now);
+	if (phase_is_recording(slot.phase) && !slot.previous && serves(now, slot.owner))
+		return slot_open(wanted, slot.owner, PHASE_TCP, now); /* young: UDP has records already */
 	if (phase_is_recording(slot.phase) && may_hand_over(&slot, wanted, now)) {
 		slot = slot_hand_over(slot, wanted);
 		if (slot.previous && !serves(now, slot.previous))
@@ -91,7 +122,7 @@ struct slot slot_next(struct slot slot, __u16 wanted, const struct transition_no
 		return slot;
 	if (!now->windows.window)
 		return (struct slot){.owner = wanted};
-	return slot_open(wanted, slot.owner, now);
+	return slot_open(wanted, slot.owner, PHASE_OPEN, now);
 }
 
 static bool is_equal(struct table_use a, struct table_use b)
@@ -128,12 +159,23 @@ static struct service_move move_again(const struct service_move *move, struct ta
 	return next;
 }
 
+/*
+ * An agent has ended between preparing the move and leading the service to its new table (user/out/sync_moves.c). Who
+ * has no record is with the former one all the same, whenever that was.
+ */
+static bool is_unfinished(const struct service_move *move)
+{
+	return phase_is_recording(move->phase) && is_equal(move->now, move->before) &&
+	       move->flags == move->flags_before;
+}
+
 struct service_move move_next(const struct service_move *move, struct table_use wanted, __u16 flags,
 			      const struct transition_now *now)
 {
 	struct service_move next = *move;
 
-	next.phase = phase_at(next.phase, now->second - next.since, &now->windows);
+	next.phase =
+		is_unfinished(move) ? PHASE_SETTLED : phase_at(next.phase, now->second - next.since, &now->windows);
 	if (!next.now.slot_count)
 		return (struct service_move){.now = wanted, .flags = flags};
 	if (is_equal(next.now, wanted) && next.flags == flags)

@@ -5,7 +5,10 @@
  *
  * The wanted table is the pure Maglev table. A slot that is not what it says
  *
- *   - whose owner does not serve any more (dead, gone, none) gets the wanted one at once, without a previous owner;
+ *   - whose owner does not serve any more (dead, gone, none) gets the wanted one at once, without a previous owner. Its
+ *     own flows are lost, so that all live ones begin now: for TRANSITION_BURST it is young, which is phase tcp without
+ *     a previous owner, and they get records. When it changes meanwhile, no window of UDP is needed: backends that
+ *     come up one after the other share a pool evenly from the first second on, and nothing breaks by it;
  *   - that is steady or settled is opened: its owner becomes the previous one;
  *   - that is open and whose wanted owner is its previous one goes back at once: who has no record is there, the others
  *     have one, so it has settled;
@@ -29,7 +32,7 @@
 
 #include "flow.h"
 
-#define TRANSITION_BURST 10 /* seconds */
+#define TRANSITION_BURST 3 /* seconds */
 
 /* What a backend index stands for. */
 enum standing {
@@ -57,7 +60,7 @@ struct slot slot_next(struct slot slot, __u16 wanted, const struct transition_no
 
 /*
  * The same for a service's table. `wanted.slot_count` is never 0. A service that is moved again does not
- * wait: who came since has a record.
+ * wait: who came since has a record. A move that does not lead anywhere yet has settled.
  */
 struct service_move move_next(const struct service_move *move, struct table_use wanted, __u16 flags,
 			      const struct transition_now *now);
@@ -68,5 +71,6 @@ bool move_may_rest(const struct service_move *move, const struct transition_now 
 
 /* The age at which time alone next changes something of this phase; 0: never. */
 __u32 phase_deadline(__u8 phase, const struct windows *windows);
+__u32 slot_deadline(const struct slot *slot, const struct windows *windows);
 
 #endif

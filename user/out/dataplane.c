@@ -244,25 +244,49 @@ static bool is_rehashed(const struct dataplane *dataplane, const struct settings
 	       memcmp(&dataplane->program.settings.key, &settings->key, sizeof(settings->key)) != 0;
 }
 
-/* Records go over to the new map. Returns a descriptor of the old one. */
-static int keep_flows(const struct dataplane *dataplane, const struct maps *maps)
+/*
+ * Records go over to the new map, where it is another one; then those that came meanwhile, so that few are missing when
+ * the new program begins. Returns a descriptor of the old map, from which those since `since` are left.
+ */
+static int keep_flows(const struct dataplane *dataplane, const struct maps *maps, __u32 *since)
 {
 	int old = dataplane->maps.fd[MAP_flows];
 
-	if (old < 0)
+	if (old < 0 || dataplane->maps.flow_capacity == maps->flow_capacity)
 		return -1;
-	flows_carry_over(old, maps->fd[MAP_flows]);
+	*since = flows_carry_over(old, maps->fd[MAP_flows], 0, false);
+	*since = flows_carry_over(old, maps->fd[MAP_flows], *since, false);
 	return fcntl(old, F_DUPFD_CLOEXEC, 0);
+}
+
+/* A program that does not look at phases would send every flow of an open slot to its new owner. */
+static bool is_blind(const struct dataplane *dataplane, const struct settings *settings)
+{
+	return dataplane->program.fd >= 0 &&
+	       settings->features & ~dataplane->program.settings.features & FEATURE_TRANSITION;
+}
+
+/* All that a new program needs to take over. */
+static int sync_before(struct dataplane *dataplane, const struct maps *maps, const struct plan *plan, bool rehash,
+		       bool *moved)
+{
+	__u32 capacity = dataplane->maps.slot_capacity;
+
+	*moved = sync_tables(maps, plan, &dataplane->synced, rehash);
+	if (capacity && capacity != maps->slot_capacity)
+		return 0;
+	sync_moves_begin(maps, plan);
+	return sync_vips(maps, plan, VIPS_ADD) ?: sync_prefixes(maps, plan, VIPS_ADD);
 }
 
 /*
  * Loads the program anew and lets it take over. The VIPs are there before: it may
  * not look any more for those that they replace. Unless the slots grew: VIPs may
- * lead beyond those that the former program has.
+ * lead beyond those that the former program has. Nothing is where that one is blind.
  */
 static int sync_anew(struct dataplane *dataplane, const struct plan *plan, const struct settings *settings, bool *moved)
 {
-	__u32 capacity = dataplane->maps.slot_capacity;
+	const bool rehash = is_rehashed(dataplane, settings), blind = is_blind(dataplane, settings) && !rehash;
 	struct program program;
 	struct maps maps;
 	int err = load_anew(dataplane, settings, &program, &maps);
@@ -270,18 +294,18 @@ static int sync_anew(struct dataplane *dataplane, const struct plan *plan, const
 	if (err)
 		return err;
 	synced_free(&dataplane->synced);
-	*moved = sync_tables(&maps, plan, &dataplane->synced, is_rehashed(dataplane, settings));
-	if (!capacity || capacity == maps.slot_capacity) {
-		sync_moves_begin(&maps, plan);
-		err = sync_vips(&maps, plan, VIPS_ADD) ?: sync_prefixes(&maps, plan, VIPS_ADD);
-	}
+	if (!blind)
+		err = sync_before(dataplane, &maps, plan, rehash, moved);
 	if (!err) {
-		int old = dataplane->maps.flow_capacity != maps.flow_capacity ? keep_flows(dataplane, &maps) : -1;
+		__u32 since = 0;
+		int old = keep_flows(dataplane, &maps, &since);
 
 		err = take_program(dataplane, &program, &maps);
-		flows_carry_over(old, dataplane->maps.fd[MAP_flows]); /* those that came meanwhile */
+		flows_carry_over(old, dataplane->maps.fd[MAP_flows], since, true);
 		if (old >= 0)
 			close(old);
+		if (blind && !err)
+			*moved = sync_tables(&dataplane->maps, plan, &dataplane->synced, false);
 		return err;
 	}
 	program_close(&program);
@@ -458,8 +482,11 @@ void dataplane_counters_clear(struct dataplane *dataplane, enum counted what, __
 {
 	const struct maps *maps = &dataplane->maps;
 
-	for (__u32 cpu = 0; maps->counts && cpu < maps->cpus; cpu++)
+	for (__u32 cpu = 0; maps->counts && cpu < maps->cpus; cpu++) {
 		page_counters(&maps->counts[cpu], what)[index] = (struct counters){0};
+		if (what == COUNTED_SERVICES)
+			maps->counts[cpu].tracked[index] = 0;
+	}
 }
 
 json_t *dataplane_interfaces_json(const struct dataplane *dataplane)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/memory.h"
 
 /*
@@ -69,12 +70,21 @@ void flows_remove_all(int fd, struct flow_tuple *tuples, __u32 count)
 	}
 }
 
-void flows_carry_over(int from, int to)
+static bool is_since(const struct flow_record *record, __u32 second)
 {
+	return record->born >= second || (record->flags && record->seen >= second);
+}
+
+__u32 flows_carry_over(int from, int to, __u32 since, bool shared)
+{
+	const __u64 flags = shared ? BPF_NOEXIST : BPF_ANY;
+	__u32 begun = (__u32)(clock_ms() / 1000) - 1; /* the dataplane's clock is coarse, and may be a little behind */
 	struct flows_walk *walk = memory_new(1, sizeof(*walk));
 
 	while (from >= 0 && to >= 0 && !walk->ended && !flows_next(from, walk))
 		for (__u32 i = 0; i < walk->count; i++)
-			bpf_map_update_elem(to, &walk->tuple[i], &walk->record[i], BPF_NOEXIST);
+			if (is_since(&walk->record[i], since))
+				bpf_map_update_elem(to, &walk->tuple[i], &walk->record[i], flags);
 	free(walk);
+	return begun;
 }

@@ -35,10 +35,12 @@ bool flows_remove(int fd, const struct flow_tuple *tuple, const struct flow_reco
 void flows_remove_all(int fd, struct flow_tuple *tuples, __u32 count);
 
 /*
- * Copies records from one map to another, those that are not there already; as many as there is room for. Takes about
- * a second for a million. A descriptor of -1: nothing. Closes neither.
+ * Copies records from one map to another, as many as there is room for: those that were written, or whose flow ended,
+ * in second `since` or later. `shared`: the dataplane writes to the other one already, so what is there is newer.
+ * Takes about a second for a million, a third of that for those that are stepped over. A descriptor of -1: nothing.
+ * Closes neither. Returns what `since` has to be for those that come from now on.
  */
-void flows_carry_over(int from, int to);
+__u32 flows_carry_over(int from, int to, __u32 since, bool shared);
 
 /* Removes the records that name a backend of the set, which is by index. As long as for the above. */
 void flows_forget(int fd, const bool *backends);

@@ -115,6 +115,7 @@ json_t *report_status(const struct report *report)
 	set_totals(status, report);
 	set(status, "probing", probing_json(report));
 	set(status, "last_change", change_json(&state->change));
+	report_set_flow_totals(status, report);
 	report_set_counters(status, reasons ? &reasons[REASON_forwarded] : NULL);
 	set(status, "last_error", text_or_null(state->last_error));
 	free(reasons);

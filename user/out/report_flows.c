@@ -121,14 +121,29 @@ static json_t *count_rows(const struct report *report, const struct swept *swept
 	return rows;
 }
 
+static json_t *records_json(const struct swept *swept)
+{
+	return swept ? count_json(swept->tally.records) : json_null();
+}
+
+static json_t *capacity_json(const struct report *report)
+{
+	return report->dataplane ? count_json(dataplane_maps(report->dataplane)->flow_capacity) : json_null();
+}
+
+void report_set_flow_totals(json_t *status, const struct report *report)
+{
+	set(status, "flow_records", records_json(report_swept(report)));
+	set(status, "flow_capacity", capacity_json(report));
+}
+
 json_t *report_flows(const struct report *report)
 {
 	const struct swept *swept = report_swept(report);
 	json_t *object = json_object();
 
-	set(object, "records", swept ? count_json(swept->tally.records) : json_null());
-	set(object, "capacity",
-	    report->dataplane ? count_json(dataplane_maps(report->dataplane)->flow_capacity) : json_null());
+	set(object, "records", records_json(swept));
+	set(object, "capacity", capacity_json(report));
 	set(object, "swept_s", swept ? count_json((clock_ms() - swept->at_ms) / 1000) : json_null());
 	set(object, "pass_ms", swept ? count_json(swept->spent_us / 1000) : json_null());
 	set(object, "flows", count_rows(report, swept));

@@ -102,6 +102,9 @@ __u64 *report_tracked(const struct report *report);
 /* How many slots of the pool's table have which phase. */
 void report_phases(const struct report *report, size_t pool, __u32 phases[static SWEEP_PHASES]);
 
+/* Adds how full the flow map is. */
+void report_set_flow_totals(json_t *status, const struct report *report);
+
 /* What there is of transitions in a pool. `tracked`, `counters`: of all services, or NULL. */
 void report_set_pool_flows(json_t *object, const struct report *report, size_t pool, const __u64 *tracked,
 			   const struct counters *counters);

@@ -85,7 +85,7 @@ static struct slot slot_present(const struct plan *plan, size_t table, const str
 /* When time next changes a slot that has this one's phase and age. */
 static void note_slot(struct synced_table *one, const struct slot *slot, const struct transition_now *now)
 {
-	__u32 deadline = phase_deadline(slot->phase, &now->windows), due;
+	__u32 deadline = slot_deadline(slot, &now->windows), due;
 
 	one->phases[slot->phase]++;
 	if (!deadline)

@@ -7,7 +7,7 @@
  *   2. (if the caller replaces the program: as 3, but only VIPs that are new or changed; then the program)
  *   3. sync_moves_begin   moves of services that begin
  *      sync_vips, sync_prefixes   VIPs that are new or changed, then those that are gone go
- *      sync_moves_end   moves that go back or are over
+ *      sync_moves_end   moves that go back or are over, and which table each service has now
  *   4. sync_clear    headers and slots that nothing leads to any more
  *
  * What a slot becomes, model/transition.h says: the wanted owner is the plan's, the rest what the slot is now.

@@ -4,6 +4,9 @@
  * stores, also against those of the VIPs, keeps a packet from asking a former table that is not one:
  * what begins is written before its VIPs are, and the former table before the phase that leads to it; what goes back
  * or is over is written after its VIPs, and the phase first.
+ *
+ * Which table the service has is written after its VIPs in any case. Who finds that it is still the former one knows
+ * that they may lead there, so that nobody was recorded, and that the window has yet to begin.
  */
 #include <string.h>
 
@@ -25,21 +28,22 @@ static void move_store(struct service_move *to, const struct service_move *value
 	}
 }
 
-static void sync_moves(const struct maps *maps, const struct plan *plan, bool begin)
-{
-	for (__u32 i = 0; i < SLUICE_MAX_SERVICES; i++)
-		if (phase_is_recording(plan->moves[i].phase) == begin)
-			move_store(&maps->moves[i], &plan->moves[i]);
-}
-
 void sync_moves_begin(const struct maps *maps, const struct plan *plan)
 {
-	sync_moves(maps, plan, true);
+	for (__u32 i = 0; i < SLUICE_MAX_SERVICES; i++) {
+		struct service_move move = plan->moves[i];
+
+		move.now = maps->moves[i].now;
+		move.flags = maps->moves[i].flags;
+		if (phase_is_recording(move.phase))
+			move_store(&maps->moves[i], &move);
+	}
 }
 
 void sync_moves_end(const struct maps *maps, const struct plan *plan)
 {
-	sync_moves(maps, plan, false);
+	for (__u32 i = 0; i < SLUICE_MAX_SERVICES; i++)
+		move_store(&maps->moves[i], &plan->moves[i]);
 }
 
 __u32 sync_moves_deadline(const struct plan *plan)
