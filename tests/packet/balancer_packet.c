@@ -64,7 +64,7 @@ static struct frame make_frame(struct balancer_client *client, enum packet_kind 
 
 	if (client->tuple.protocol != IPPROTO_TCP)
 		return frame;
-	if (kind == PACKET_SYN) /* by the golden ratio: far from those of all connections before, and of their forgers */
+	if (kind == PACKET_SYN) /* by the golden ratio: far from all connections before, and from their forgers */
 		client->sequence += 0x9e3779b9;
 	else if (kind == PACKET_DATA)
 		client->sequence += 1000;

@@ -133,16 +133,22 @@ static void note_backend(void *backends, __u32 index)
 	((bool *)backends)[index] = true;
 }
 
-/* Services look into tables that pools do not have any more while they move. */
+/*
+ * Services look into tables that pools do not have any more while they move; or before they do, if an agent has ended
+ * between giving a pool another range and leading its services there.
+ */
 static void reserve_former_tables(struct agent *agent)
 {
 	const struct service_move *moves = dataplane_maps(agent->dataplane)->moves;
-	struct table_use *uses = memory_new(SLUICE_MAX_SERVICES, sizeof(*uses));
+	struct table_use *uses = memory_new(2 * SLUICE_MAX_SERVICES, sizeof(*uses));
 	size_t count = 0;
 
-	for (__u32 i = 0; moves && i < SLUICE_MAX_SERVICES; i++)
+	for (__u32 i = 0; moves && i < SLUICE_MAX_SERVICES; i++) {
+		if (moves[i].now.slot_count)
+			uses[count++] = moves[i].now;
 		if (moves[i].phase)
 			uses[count++] = moves[i].before;
+	}
 	ids_reserve(agent->state.ids, uses, count);
 	free(uses);
 }

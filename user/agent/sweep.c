@@ -291,12 +291,24 @@ static bool walk(struct sweeper *sweeper)
 	return at->ended;
 }
 
-/* Whether its connections seem to be gone: no record, and everybody who has one would have shown by now. */
+/*
+ * How long whoever speaks at all may take to show. Where UDP has no window that says nothing of TCP, whose connections
+ * need their time, too.
+ */
+static __u32 showing_ms(const struct config_transition *transition)
+{
+	if (transition->udp_window_ms)
+		return transition->udp_window_ms;
+	return transition->window_ms < CONFIG_DEFAULT_UDP_WINDOW_MS ? transition->window_ms
+								    : CONFIG_DEFAULT_UDP_WINDOW_MS;
+}
+
+/* Whether its connections seem to be gone: no record, in a pass that began when everybody would have shown. */
 static bool is_quiet(struct sweeper *sweeper, const struct config_pool *pool, struct health_backend *backend,
 		     __u16 index)
 {
-	return !sweep_tally_backend(&sweeper->sweep.tally, index) && sweeper->began_ms >= backend->since &&
-	       clock_ms() - backend->since >= pool->transition.udp_window_ms;
+	return !sweep_tally_backend(&sweeper->sweep.tally, index) &&
+	       sweeper->began_ms >= backend->since + showing_ms(&pool->transition);
 }
 
 /* Who is still named by a table that the service had before. */

@@ -20,6 +20,7 @@ struct flows_reader {
 	int fd;		 /* of the map; -1: the thread is to end */
 	struct flows_walk *walk;
 	int result;
+	bool reading; /* the caller's: flows_reader_end() is to follow */
 };
 
 static void tell(int fd)
@@ -102,6 +103,7 @@ int flows_reader_begin(struct flows_reader *reader, int fd, struct flows_walk *w
 		return -errno;
 	reader->fd = own;
 	reader->walk = walk;
+	reader->reading = true;
 	tell(reader->asked);
 	return 0;
 }
@@ -109,6 +111,7 @@ int flows_reader_begin(struct flows_reader *reader, int fd, struct flows_walk *w
 int flows_reader_end(struct flows_reader *reader)
 {
 	await(reader->done);
+	reader->reading = false;
 	return reader->result;
 }
 
@@ -116,6 +119,8 @@ void flows_reader_free(struct flows_reader *reader)
 {
 	if (!reader)
 		return;
+	if (reader->reading)
+		flows_reader_end(reader);
 	reader->fd = -1;
 	tell(reader->asked);
 	pthread_join(reader->thread, NULL);
