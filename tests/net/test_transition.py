@@ -110,6 +110,21 @@ def blue_green(name, called="all", **keys):
     return configuration
 
 
+def test_drained_without_a_window_of_udp(lab, talk):
+    """Who speaks now and then is not overlooked: it is drained when they have gone."""
+    start(lab.agent, config(EIGHT, transition={"window": "12s", "udp_window": "0s"}))
+    transition.wait_steady(lab.agent)
+    name, begun = EIGHT[0], lab.agent.last_event()
+    talk.tcp(100, every=6000)
+    talk.wait_heard()  # so that nobody says anything for some seconds
+    lab.agent.cli("backend", "drain", "all", name)
+    talk.wait_heard()
+    assert not lab.agent.events("backend_drained", since=begun)
+    assert talk.leave(name)[0]
+    lab.agent.wait_event("backend_drained", "all", name, begun, 60)
+    assert not talk.failed()
+
+
 @pytest.mark.parametrize("keys", ({}, {"hash": "source"}), ids=("flow", "source"))
 def test_blue_green(lab, talk, keys):
     """A service goes over to another pool and back within seconds: newcomers at once, all others stay."""

@@ -237,7 +237,7 @@ static void who_has_no_connections_is_not_warned_of(void **state)
 			      *draining = health_find(health, "web", "web2");
 
 	health_drain(health, drained, 0, NULL, 0, 2);
-	health_drain_swept(health, drained, false, false, 3);
+	health_drain_swept(health, drained, false, 3);
 	health_drain(health, draining, 0, NULL, 0, 3);
 	health_maint(health, health_find(health, "web", "web3"), 0, NULL, 3);
 	pair->pools[1][0].backend_count = 0;
@@ -247,7 +247,7 @@ static void who_has_no_connections_is_not_warned_of(void **state)
 		       "    warning: removed: its connections are cut; drain it first\n"
 		       "remove backend web/web3: address 2001:db8::13, weight 50\n");
 
-	health_drain_swept(health, draining, false, false, 4);
+	health_drain_swept(health, draining, false, 4);
 	pair->services[1][0].pool = pair->services[1][1].pool = 0;
 	pair->config[1].pools++;
 	pair->config[1].pool_count--;

@@ -16,6 +16,7 @@
 #include "lib/clock.h"
 #include "lib/memory.h"
 #include "out/flows_reader.h"
+#include "unit/descriptors.h"
 
 #define CAPACITY (1U << 14)
 #define RECORDS	 5000
@@ -232,9 +233,29 @@ static void a_thread_reads_the_same(void **state)
 	}
 	assert_int_equal(count, RECORDS);
 	assert_int_equal(flows_reader_begin(reader, -1, walk), -EBADF);
-	walk->begun = walk->ended = false;
-	assert_int_equal(flows_reader_begin(reader, fd, walk), 0);
-	flows_reader_free(reader); /* with a batch under way */
+	flows_reader_free(reader);
+	free(walk);
+	close(fd);
+}
+
+/* It has a descriptor of the map then. */
+static void a_thread_may_be_stopped_while_it_reads(void **state)
+{
+	struct flows_walk *walk = memory_new(1, sizeof(*walk));
+	int fd = need_map();
+	size_t before = descriptors_open();
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		struct flows_reader *reader = flows_reader_new();
+
+		assert_non_null(reader);
+		walk->begun = walk->ended = false;
+		assert_int_equal(flows_reader_begin(reader, fd, walk), 0);
+		flows_reader_free(reader);
+		assert_true(walk->ended);
+	}
+	assert_int_equal(descriptors_open(), before);
 	free(walk);
 	close(fd);
 }
@@ -253,10 +274,15 @@ static void a_map_that_is_none_is_an_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_record_is_read_once),	  cmocka_unit_test(records_may_go_during_the_walk),
-		cmocka_unit_test(what_was_seen_meanwhile_stays),  cmocka_unit_test(many_are_removed_at_once),
-		cmocka_unit_test(records_go_over_to_another_map), cmocka_unit_test(records_that_are_there_stay),
-		cmocka_unit_test(a_thread_reads_the_same),	  cmocka_unit_test(a_map_that_is_none_is_an_error),
+		cmocka_unit_test(every_record_is_read_once),
+		cmocka_unit_test(records_may_go_during_the_walk),
+		cmocka_unit_test(what_was_seen_meanwhile_stays),
+		cmocka_unit_test(many_are_removed_at_once),
+		cmocka_unit_test(records_go_over_to_another_map),
+		cmocka_unit_test(records_that_are_there_stay),
+		cmocka_unit_test(a_thread_reads_the_same),
+		cmocka_unit_test(a_thread_may_be_stopped_while_it_reads),
+		cmocka_unit_test(a_map_that_is_none_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

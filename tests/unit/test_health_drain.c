@@ -3,13 +3,13 @@
 #include "unit/health_lab.h"
 
 /* As one pass of the sweep tells it. */
-static void swept(struct lab *lab, const char *backend, bool left, bool certain)
+static void swept(struct lab *lab, const char *backend, bool certain)
 {
 	struct lab_before before;
 	bool changed;
 
 	lab_note(lab, &before);
-	changed = health_drain_swept(lab->health, lab_find(lab, backend), left, certain, lab->now);
+	changed = health_drain_swept(lab->health, lab_find(lab, backend), certain, lab->now);
 	lab_checked(lab, &before, changed);
 }
 
@@ -29,20 +29,16 @@ static void a_drain_is_told_to_be_empty_once(void **state)
 	__u64 changes;
 
 	(void)state;
-	swept(lab, "a", true, false);
-	assert_string_equal(lab->told, "");
 	assert_false(override->drained);
 	lab_play(lab, "+5000");
 	changes = health_changes(lab->health);
-	swept(lab, "a", false, false);
+	swept(lab, "a", false);
 	assert_string_equal(lab->told, "drained:a");
 	assert_non_null(strstr(lab->texts, "no connection left after 5.0 s"));
 	assert_true(health_changes(lab->health) > changes); /* to be saved */
 	assert_true(override->drained);
 	lab_forget(lab);
-	/* one that had been silent shows up, and goes */
-	swept(lab, "a", true, false);
-	swept(lab, "a", false, false);
+	swept(lab, "a", false);
 	assert_string_equal(lab->told, "");
 	lab_expect(lab, "a:drain:0 b:up:100");
 	assert_true(health_serves(lab_find(lab, "a")));
@@ -54,10 +50,8 @@ static void a_drain_ends_when_there_is_nothing_left_for_certain(void **state)
 	struct lab *lab = draining();
 
 	(void)state;
-	swept(lab, "a", true, true); /* which cannot be */
-	lab_expect(lab, "a:drain:0 b:up:100");
 	lab_play(lab, "+5000");
-	swept(lab, "a", false, true);
+	swept(lab, "a", true);
 	assert_string_equal(lab->told, "drained:a maint:a");
 	assert_non_null(strstr(lab->texts, "drained for 5.0 s: works"));
 	lab_expect(lab, "a:maint:0 b:up:100");
@@ -76,9 +70,9 @@ static void one_that_dies_while_it_drains_is_not_drained(void **state)
 	(void)state;
 	lab_play(lab, "+1000 a-");
 	lab_forget(lab);
-	swept(lab, "a", false, false);
+	swept(lab, "a", false);
 	assert_string_equal(lab->told, "");
-	swept(lab, "a", false, true);
+	swept(lab, "a", true);
 	assert_string_equal(lab->told, "maint:a");
 	assert_non_null(strstr(lab->texts, "its probes fail, so its connections were cut: works"));
 	assert_false(lab_find(lab, "a")->override.drained);
@@ -86,10 +80,10 @@ static void one_that_dies_while_it_drains_is_not_drained(void **state)
 
 	/* stopped after it was drained, as it may be */
 	lab = draining();
-	swept(lab, "a", false, false);
+	swept(lab, "a", false);
 	lab_play(lab, "+1000 a-");
 	lab_forget(lab);
-	swept(lab, "a", false, true);
+	swept(lab, "a", true);
 	assert_string_equal(lab->told, "maint:a");
 	assert_non_null(strstr(lab->texts, "drained for 1.0 s: works"));
 	assert_true(lab_find(lab, "a")->override.drained);
@@ -103,8 +97,8 @@ static void others_are_left_alone(void **state)
 	(void)state;
 	lab_play(lab, "maint:a weight:b:0");
 	lab_forget(lab);
-	swept(lab, "a", false, true);
-	swept(lab, "b", false, true);
+	swept(lab, "a", true);
+	swept(lab, "b", true);
 	assert_string_equal(lab->told, "");
 	lab_expect(lab, "a:maint:0 b:up:0");
 	assert_false(lab_find(lab, "a")->override.drained);
@@ -118,13 +112,13 @@ static void another_drain_begins_anew(void **state)
 	struct lab *lab = draining();
 
 	(void)state;
-	swept(lab, "a", false, false);
+	swept(lab, "a", false);
 	lab_play(lab, "drain:a:90000");
 	assert_true(lab_find(lab, "a")->override.drained);
 	lab_play(lab, "maint:a drain:a:90000");
 	assert_false(lab_find(lab, "a")->override.drained);
 	lab_forget(lab);
-	swept(lab, "a", false, false);
+	swept(lab, "a", false);
 	assert_string_equal(lab->told, "drained:a");
 	/* at its time limit it ends as before */
 	lab_play(lab, "+90000");
@@ -138,13 +132,13 @@ static void it_is_known_after_a_restart(void **state)
 	json_t *overrides, *one;
 
 	(void)state;
-	swept(old, "a", false, false);
+	swept(old, "a", false);
 	overrides = health_save_overrides(old->health, old->now);
 	lab = lab_new("web: a b");
 	assert_int_equal(health_restore_overrides(lab->health, overrides, true, lab->now), 0);
 	assert_true(lab_find(lab, "a")->override.drained);
 	lab_forget(lab);
-	swept(lab, "a", false, false);
+	swept(lab, "a", false);
 	assert_string_equal(lab->told, "");
 	lab_free(lab);
 

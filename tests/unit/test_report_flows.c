@@ -9,6 +9,7 @@
 
 /* The fake map: batches of two records. */
 static struct flows_walk fake_flows;
+static int fake_error; /* instead of them */
 
 int flows_next(int fd, struct flows_walk *walk)
 {
@@ -16,6 +17,9 @@ int flows_next(int fd, struct flows_walk *walk)
 
 	(void)fd;
 	walk->count = 0;
+	walk->ended = fake_error;
+	if (fake_error)
+		return fake_error;
 	for (; walk->count < 2 && from < fake_flows.count; walk->count++, from++) {
 		walk->tuple[walk->count] = fake_flows.tuple[from];
 		walk->record[walk->count] = fake_flows.record[from];
@@ -92,8 +96,7 @@ static void pools_and_backends_tell_their_part(void **state)
 	fake_phases[PHASE_SETTLED] = 5;
 	fake_tracked = 1ULL << 52;
 	health_drain(fixture->state.health, health_find(fixture->state.health, "web", "web1"), 0, NULL, 0, now_ms);
-	health_drain_swept(fixture->state.health, health_find(fixture->state.health, "web", "web1"), false, false,
-			   now_ms);
+	health_drain_swept(fixture->state.health, health_find(fixture->state.health, "web", "web1"), false, now_ms);
 	pools = report_pools(&fixture->report);
 	expect_key(json_array_get(pools, 1), "slots_open", "7");
 	expect_key(json_array_get(pools, 1), "slots_settled", "5");
@@ -243,6 +246,9 @@ static void records_are_told_in_pieces(void **state)
 	/* at the limit, also where the rest has been read */
 	assert_int_equal(ask(fixture, NULL, 0, 3, "false", "null"), 3);
 	assert_int_equal(ask(fixture, NULL, 6, 1, "true", "null"), 1);
+	fake_error = -ENOMEM;
+	assert_int_equal(ask(fixture, NULL, 4, 100, "false", "null"), 0);
+	fake_error = 0;
 	fixture->report.dataplane = NULL; /* detached */
 	assert_int_equal(ask(fixture, NULL, 0, 3, "true", "null"), 0);
 	free(fake_maps.vips);

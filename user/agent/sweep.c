@@ -297,10 +297,9 @@ static bool walk(struct sweeper *sweeper)
  */
 static __u32 showing_ms(const struct config_transition *transition)
 {
-	if (transition->udp_window_ms)
-		return transition->udp_window_ms;
-	return transition->window_ms < CONFIG_DEFAULT_UDP_WINDOW_MS ? transition->window_ms
-								    : CONFIG_DEFAULT_UDP_WINDOW_MS;
+	const __u32 window = transition->window_ms, most = CONFIG_DEFAULT_UDP_WINDOW_MS;
+
+	return transition->udp_window_ms ?: window < most ? window : most;
 }
 
 /* Whether its connections seem to be gone: no record, in a pass that began when everybody would have shown. */
@@ -385,7 +384,7 @@ static bool tell_drain(struct sweeper *sweeper, const struct config_pool *pool, 
 
 	if (!quiet)
 		return false;
-	if (health_drain_swept(agent->state.health, backend, false, certain, clock_ms()) ||
+	if (health_drain_swept(agent->state.health, backend, certain, clock_ms()) ||
 	    agent->health_changes != health_changes(agent->state.health))
 		probing_changed(agent, true);
 	return false;

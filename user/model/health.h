@@ -288,12 +288,12 @@ __u32 health_weight(const struct health_backend *backend);
 bool health_serves(const struct health_backend *backend);
 
 /*
- * The sweep's finding for a backend that drains (others: ignored). `left` false: no connection of it was seen for so
- * long that it may be stopped: told once (EVENT_backend_drained), and drained is set; it goes on to drain, for who was
- * silent all the time. `certain`: there is none any more, so the drain ends, as at its time limit. One whose probes fail
- * has lost its connections: its drain ends, too, but it is not drained.
+ * The sweep's finding for a backend that drains (others: ignored): no connection of it was seen for so long that it may
+ * be stopped. It is told once (EVENT_backend_drained), and drained is set; it goes on to drain, for who was silent all
+ * the time. `certain`: there is none any more, so the drain ends, as at its time limit. One whose probes fail has lost
+ * its connections: its drain ends, too, but it is not drained.
  */
-bool health_drain_swept(struct health *health, struct health_backend *backend, bool left, bool certain, __u64 now);
+bool health_drain_swept(struct health *health, struct health_backend *backend, bool certain, __u64 now);
 
 /* min_healthy as a number of backends: how many of the pool should be up now. */
 size_t health_min_healthy(const struct health_pool *pool);

@@ -17,13 +17,13 @@ void health_drain_end(struct health *health, struct health_backend *backend, __u
 	health_backend_judge(health, backend, backend->verdict, NULL, now);
 }
 
-bool health_drain_swept(struct health *health, struct health_backend *backend, bool left, bool certain, __u64 now)
+bool health_drain_swept(struct health *health, struct health_backend *backend, bool certain, __u64 now)
 {
 	struct health_override *override = &backend->override;
 	char lasted[HEALTH_DURATION];
 
 	health_begin(health, now);
-	if (override->state != STATE_DRAIN || left)
+	if (override->state != STATE_DRAIN)
 		return health->changed;
 	if (!override->drained && backend->serves) { /* else they did not go, but were cut */
 		override->drained = true;

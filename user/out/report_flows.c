@@ -254,6 +254,7 @@ json_t *report_flow_records(const struct report *report, const struct flow_query
 	struct records *records = memory_new(1, sizeof(*records));
 	json_t *object = json_object();
 	bool full, ended;
+	int err = 0;
 
 	records->report = report;
 	records->query = query;
@@ -262,11 +263,13 @@ json_t *report_flow_records(const struct report *report, const struct flow_query
 	records->second = (__u32)(clock_ms() / 1000);
 	records->walk.begun = query->from != 0;
 	records->walk.position = query->from;
-	if (!report->plan || !records->maps || !records->maps->slots || read_records(records))
+	if (report->plan && records->maps && records->maps->slots)
+		err = read_records(records);
+	else
 		records->walk.ended = true;
 	full = json_array_size(records->list) >= query->limit;
 	ended = records->walk.ended;
-	set(object, "complete", json_boolean(ended));
+	set(object, "complete", json_boolean(ended && !err));
 	set(object, "next", ended || full ? json_null() : count_json(records->walk.position));
 	set(object, "flows", records->list);
 	free(records);
