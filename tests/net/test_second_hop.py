@@ -295,7 +295,8 @@ def tunnel(lab):
     run("ip", "route", "replace", VIP[4], "dev", "c0", "src", CLIENT[4], ns=lab.peer)
     run("ip", "neighbour", "add", VIP[4], "lladdr", "02:00:00:00:00:01", "dev", "c0", ns=lab.peer)
     run("tc", "qdisc", "add", "dev", "c1", "clsact", ns=lab.peer)
-    run("tc", "filter", "add", "dev", "c1", "ingress", "bpf", "direct-action", "object-file",
+    # tc(8) mounts a bpffs to load an object, and leaves it: here it goes with tc
+    run("unshare", "--mount", "tc", "filter", "add", "dev", "c1", "ingress", "bpf", "direct-action", "object-file",
         BUILD / "tests/tunnel.bpf.o", "section", "tc", ns=lab.peer)
     yield
     run("ip", "link", "delete", "c0", ns=lab.peer)
