@@ -9,6 +9,7 @@
 #include <linux/tcp.h>
 
 #include "backend_decap.h"
+#include "icmp_types.h"
 
 #define IP_OFFSET_MASK 0x1fff /* of a fragment, in units of 8 bytes */
 #define IP_MORE	       0x2000
@@ -16,15 +17,8 @@
 #define IPV6_OFFSET_MASK 0xfff8 /* likewise, in bytes */
 #define IPV6_MORE	 0x0001
 
-/* linux/icmp.h includes the C library's headers. The packet that an error is about follows 8 bytes of ICMP. */
-#define ICMP_HEADER	 8
-#define ICMP_UNREACHABLE 3
-#define ICMP_QUENCH	 4
-#define ICMP_REDIRECTION 5
-#define ICMP_EXPIRED	 11
-#define ICMP_PARAMETER	 12
-#define ICMPV6_FIRST	 1 /* of the errors */
-#define ICMPV6_LAST	 4
+#define ICMPV6_FIRST 1 /* of the errors */
+#define ICMPV6_LAST  4
 
 struct ipv6_fragment {
 	__u8 next;
@@ -145,8 +139,8 @@ static __always_inline int is_error(__u32 version, __u8 type)
 {
 	if (version == 6)
 		return type >= ICMPV6_FIRST && type <= ICMPV6_LAST;
-	return type == ICMP_UNREACHABLE || type == ICMP_QUENCH || type == ICMP_REDIRECTION || type == ICMP_EXPIRED ||
-	       type == ICMP_PARAMETER;
+	return type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT ||
+	       type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB;
 }
 
 static __always_inline int is_elsewhere_icmp(struct __sk_buff *skb, const struct inner *error)
@@ -158,7 +152,7 @@ static __always_inline int is_elsewhere_icmp(struct __sk_buff *skb, const struct
 	__u8 type;
 
 	if (bpf_skb_load_bytes(skb, error->transport, &type, sizeof(type)) || !is_error(error->version, type) ||
-	    !read_addresses(skb, error->transport + ICMP_HEADER, &about) || about.key.protocol != IPPROTO_TCP ||
+	    !read_addresses(skb, error->transport + ICMP_HEADER_LENGTH, &about) || about.key.protocol != IPPROTO_TCP ||
 	    about.later || bpf_skb_load_bytes(skb, about.transport, ports, sizeof(ports)))
 		return 0;
 	sock = find_socket(skb, about.version, about.key.destination, about.key.source, ports[1], ports[0]);

@@ -11,14 +11,11 @@
 
 #include <linux/icmpv6.h>
 
+#include "icmp_types.h"
 #include "packet.h"
 #include "parse.h"
 
-/* RFC 792; linux/icmp.h wants the C library. ICMPv6's header has the same length and begins alike. */
-#define ICMP_DEST_UNREACH  3
-#define ICMP_TIME_EXCEEDED 11
-#define ICMP_PARAMETERPROB 12
-
+/* ICMPv6's begins alike. */
 struct icmp_header {
 	__u8 type;
 	__u8 code;

@@ -14,12 +14,11 @@
 #include <bpf/bpf_helpers.h>
 
 #include "abi.h"
+#include "icmp_types.h"
 #include "reasons.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
-
-#define ICMP_HEADER_LENGTH 8 /* ICMPv6's, too */
 
 /*
  * Stages are inlined once a family: `v6` is a constant in each of them, and the

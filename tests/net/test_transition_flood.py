@@ -32,7 +32,7 @@ SHARE = 89 / 889
 TIMES = 2  # packets of each source
 SECONDS = 8  # of flood in the window
 OFTEN, SELDOM = SECONDS * 1000 // 4 // 8, SECONDS * 1500  # ms between two messages
-LONG = {"window": "30s", "udp_window": "5s", "idle": "60s"}
+LONG = {"window": "10m", "udp_window": "5s", "idle": "10m"}  # no connection that was there before outlives it here
 PATIENCE = 60  # the flood makes everybody wait, and TCP waits longer each time
 
 

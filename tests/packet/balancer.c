@@ -278,18 +278,7 @@ static void clear_backend(void *unused, __u32 index)
 /* As agent_assign(): tables that services still look into keep their slots, and the sweep begins anew. */
 static void assign(struct balancer *balancer)
 {
-	struct table_use uses[2 * SLUICE_MAX_SERVICES];
-	size_t count = 0;
-
-	for (size_t i = 0; i < SLUICE_MAX_SERVICES; i++) {
-		const struct service_move *move = &balancer->maps.moves[i];
-
-		if (move->now.slot_count)
-			uses[count++] = move->now;
-		if (move->phase)
-			uses[count++] = move->before;
-	}
-	ids_reserve(balancer->state.ids, uses, count);
+	ids_reserve(balancer->state.ids, balancer->maps.moves);
 	assert_int_equal(ids_assign(balancer->state.ids, balancer->state.config), 0);
 	assert_int_equal(ids_reused(balancer->state.ids), 0);
 	ids_each_new(balancer->state.ids, clear_service, clear_backend, balancer);

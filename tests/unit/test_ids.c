@@ -196,12 +196,14 @@ static void test_a_renamed_service_keeps_its_index(void **unused)
 
 static void test_reserved_ranges_are_nobodys(void **unused)
 {
-	const struct table_use uses[] = {{40, 10}, {8, 3}, {40, 10}};
+	struct service_move *moves = calloc(SLUICE_MAX_SERVICES, sizeof(*moves));
 	struct ids *ids = ids_new();
 	struct config *config = sample_config(3, 0);
 
 	(void)unused;
-	ids_reserve(ids, uses, 3);
+	moves[0] = (struct service_move){.now = {40, 10}};
+	moves[7] = (struct service_move){.now = {8, 3}, .before = {40, 10}, .phase = PHASE_SETTLED};
+	ids_reserve(ids, moves);
 	sample_pool(config, "a", 7, 0);
 	sample_pool(config, "b", 29, 0);
 	sample_pool(config, "c", 31, 0);
@@ -210,7 +212,8 @@ static void test_reserved_ranges_are_nobodys(void **unused)
 	assert_int_equal(ids_pool_first(ids, "b"), 11);
 	assert_int_equal(ids_pool_first(ids, "c"), 50);
 	assert_int_equal(ids_slots_used(ids), 81);
-	ids_reserve(ids, NULL, 0);
+	ids_reserve(ids, NULL);
+	free(moves);
 	config = sample_config(1, 0);
 	sample_pool(config, "a", 3, 0);
 	assign(ids, config);

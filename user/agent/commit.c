@@ -122,35 +122,9 @@ static void clear_backend(void *dataplane, __u32 index)
 	dataplane_counters_clear(dataplane, COUNTED_BACKENDS, index);
 }
 
-static void note_service(void *unused, __u32 index)
-{
-	(void)unused;
-	(void)index;
-}
-
 static void note_backend(void *backends, __u32 index)
 {
 	((bool *)backends)[index] = true;
-}
-
-/*
- * Services look into tables that pools do not have any more while they move; or before they do, if an agent has ended
- * between giving a pool another range and leading its services there.
- */
-static void reserve_former_tables(struct agent *agent)
-{
-	const struct service_move *moves = dataplane_maps(agent->dataplane)->moves;
-	struct table_use *uses = memory_new(2 * SLUICE_MAX_SERVICES, sizeof(*uses));
-	size_t count = 0;
-
-	for (__u32 i = 0; moves && i < SLUICE_MAX_SERVICES; i++) {
-		if (moves[i].now.slot_count)
-			uses[count++] = moves[i].now;
-		if (moves[i].phase)
-			uses[count++] = moves[i].before;
-	}
-	ids_reserve(agent->state.ids, uses, count);
-	free(uses);
 }
 
 /* Where every index is used up, a new backend may get one that records still name. */
@@ -161,7 +135,7 @@ static void forget_reused(struct agent *agent)
 	if (!ids_reused(agent->state.ids))
 		return;
 	backends = memory_new(SLUICE_MAX_BACKENDS + 1, sizeof(*backends));
-	ids_each_new(agent->state.ids, note_service, note_backend, backends);
+	ids_each_new(agent->state.ids, NULL, note_backend, backends);
 	dataplane_forget_flows(agent->dataplane, backends);
 	free(backends);
 }
@@ -185,7 +159,7 @@ int agent_assign(struct agent *agent, const struct config *config)
 {
 	int err;
 
-	reserve_former_tables(agent);
+	ids_reserve(agent->state.ids, dataplane_maps(agent->dataplane)->moves);
 	rename_services(agent, agent->state.config, config);
 	err = ids_assign(agent->state.ids, config);
 	if (err) {

@@ -241,15 +241,23 @@ static int ranges_assign(struct ids *ids, const struct config *config)
 	return 0;
 }
 
-void ids_reserve(struct ids *ids, const struct table_use *uses, size_t count)
+static void range_reserve(struct ids *ids, struct table_use use)
+{
+	char name[CONFIG_NAME_MAX + 1];
+
+	snprintf(name, sizeof(name), "%u+%u", use.slot_first, use.slot_count);
+	if (!range_find(ids->reserved, name))
+		range_add(&ids->reserved, name, use.slot_first, use.slot_count);
+}
+
+void ids_reserve(struct ids *ids, const struct service_move *moves)
 {
 	ranges_clear(&ids->reserved);
-	for (size_t i = 0; i < count; i++) {
-		char name[CONFIG_NAME_MAX + 1];
-
-		snprintf(name, sizeof(name), "%u+%u", uses[i].slot_first, uses[i].slot_count);
-		if (!range_find(ids->reserved, name))
-			range_add(&ids->reserved, name, uses[i].slot_first, uses[i].slot_count);
+	for (__u32 i = 0; moves && i < SLUICE_MAX_SERVICES; i++) {
+		if (moves[i].now.slot_count)
+			range_reserve(ids, moves[i].now);
+		if (moves[i].phase)
+			range_reserve(ids, moves[i].before);
 	}
 	HASH_SORT(ids->reserved, range_order);
 }
@@ -351,10 +359,10 @@ void ids_each_new(const struct ids *ids, void (*service)(void *, __u32), void (*
 	const struct index *index;
 
 	for (index = ids->services.by_key; index; index = index->hh.next)
-		if (index->fresh)
+		if (index->fresh && service)
 			service(argument, index->value);
 	for (index = ids->backends.by_key; index; index = index->hh.next)
-		if (index->fresh)
+		if (index->fresh && backend)
 			backend(argument, index->value);
 }
 

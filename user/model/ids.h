@@ -33,8 +33,12 @@ void ids_free(struct ids *ids);
  */
 int ids_assign(struct ids *ids, const struct config *config);
 
-/* Ranges that no pool of the next ids_assign() may get: services still look into tables that were there. */
-void ids_reserve(struct ids *ids, const struct table_use *uses, size_t count);
+/*
+ * Services' tables and, while they move, former ones are no pool's in the next ids_assign(): services look into them,
+ * though pools may not have them any more; or not yet know it, if an agent ended between giving a pool another range
+ * and leading its services there. `moves`: SLUICE_MAX_SERVICES of them, as the kernel has them; NULL: none.
+ */
+void ids_reserve(struct ids *ids, const struct service_move *moves);
 
 /* Every record that named a freed index is gone: those that were freed before the last ids_assign() are as good as new.
  */
@@ -54,7 +58,8 @@ __u32 ids_pool_first(const struct ids *ids, const char *pool);
 /* One past the highest slot that any range has, reserved ones included. */
 __u32 ids_slots_used(const struct ids *ids);
 
-/* Calls the functions for each index that the last ids_assign() gave out anew: its counters are somebody else's. */
+/* Calls the functions for each index that the last ids_assign() gave out anew: its counters are somebody else's. NULL:
+ * none. */
 void ids_each_new(const struct ids *ids, void (*service)(void *, __u32), void (*backend)(void *, __u32),
 		  void *argument);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Moves of services between tables. A move is three words of memory that packets read meanwhile; the order of the
+ * Moves of services between tables. A move is four words of memory that packets read meanwhile; the order of the
  * stores, also against those of the VIPs, keeps a packet from asking a former table that is not one:
  * what begins is written before its VIPs are, and the former table before the phase that leads to it; what goes back
  * or is over is written after its VIPs, and the phase first.
@@ -60,4 +60,16 @@ __u32 sync_moves_deadline(const struct plan *plan)
 			first = due;
 	}
 	return first;
+}
+
+bool sync_rest_move(const struct maps *maps, const struct plan *plan, __u16 service, const struct windows *windows,
+		    const struct sweep *sweep, __u32 second)
+{
+	const struct transition_now now = {.standing = plan->standing, .windows = *windows, .second = second};
+	struct service_move *move = &maps->moves[service];
+
+	if (!sweep_move_rests(sweep, service, move, &now))
+		return false;
+	move_store(move, &(const struct service_move){.now = move->now, .flags = move->flags});
+	return true;
 }

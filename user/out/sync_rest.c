@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What a whole sweep found to be at rest becomes steady. */
+/* Slots that a whole sweep found to be at rest become steady; moves do in sync_moves.c. */
 #include "out/slot_store.h"
 #include "out/sync.h"
 
@@ -29,17 +29,4 @@ void sync_rest_slots(const struct maps *maps, const struct plan *plan, struct sy
 		one->phases[PHASE_SETTLED]--;
 		one->phases[PHASE_STEADY]++;
 	}
-}
-
-bool sync_rest_move(const struct maps *maps, const struct plan *plan, __u16 service, const struct windows *windows,
-		    const struct sweep *sweep, __u32 second)
-{
-	const struct transition_now now = {.standing = plan->standing, .windows = *windows, .second = second};
-	struct service_move *move = &maps->moves[service];
-
-	if (!sweep_move_rests(sweep, service, move, &now))
-		return false;
-	__atomic_store_n(&move->phase, PHASE_STEADY, __ATOMIC_RELEASE);
-	*move = (struct service_move){.now = move->now, .flags = move->flags};
-	return true;
 }
