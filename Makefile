@@ -40,6 +40,12 @@ SKELETONS := $(BUILD)/sluice.skel.h $(BUILD)/backend.skel.h $(BUILD)/dispatcher.
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 PACKET_TESTS := $(patsubst tests/packet/%.c,$(BUILD)/tests/packet/%,$(wildcard tests/packet/test_*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
+# a fuzzer is tests/fuzz/fuzz_NAME.c. NAME:inputs of a default run:longest input
+FUZZERS := config:150000:8192 bpf:1000000:4096 control:8000:4096 probe:300000:8192 body:120000:1024 \
+	dns:2000000:512 netlink:3000000:512 text:1500000:128 snapshot:40000:4096 ids:20000:2048 \
+	prefixes:200000:512 events:60000:4096 backend:400000:2048
+FUZZ_NAMES := $(foreach f,$(FUZZERS),$(firstword $(subst :, ,$f)))
+FUZZ_REPLAYS := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/fuzz_%)
 NET_PROGRAMS := $(patsubst %,$(BUILD)/tests/net/%,echo talk flood) $(BUILD)/tests/tunnel.bpf.o
 PACKET_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/packet/test_%,$(wildcard tests/packet/*.c)))
 
@@ -101,8 +107,9 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libsluice.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Itests $< $(filter %.o,$^) $(BUILD)/libsluice.a $(PKG_LIBS) -lcmocka -lm -o $@
 
-# of the agent itself
+# of the programs themselves
 $(BUILD)/tests/unit/test_notify: $(BUILD)/user/agent/notify.o
+$(BUILD)/tests/unit/test_backend_state: $(patsubst %,$(BUILD)/user/backend/%.o,state state_file prefixes)
 
 # runs the real thing at the other end
 $(BUILD)/tests/unit/test_probe_path $(BUILD)/tests/unit/test_probe_path_host: | $(BUILD)/sluice-backend
@@ -140,6 +147,11 @@ $(BUILD)/tests/bench/bench_packet $(BUILD)/tests/bench/bench_transition: $(BUILD
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Itests -I$(@D) $< $(BUILD)/libsluice.a $(PKG_LIBS) -o $@
 
+$(BUILD)/tests/bench/bench_paths: tests/bench/bench_paths.c $(BUILD)/tests/packet/frame.o \
+		$(BUILD)/tests/bench/floor.skel.h $(BUILD)/libsluice.a
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Itests -I$(@D) $< $(filter %.o %.a,$^) $(PKG_LIBS) -lcmocka -o $@
+
 .PHONY: test
 test: ## install what is missing, build, run all tests (as root)
 	scripts/deps.sh test
@@ -148,10 +160,10 @@ test: ## install what is missing, build, run all tests (as root)
 
 .PHONY: near
 near: ## run all tests but the network's
-	$(MAKE) -j1 unit packet cli
+	$(MAKE) -j1 unit fuzz-replay packet cli
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(PACKET_TESTS) $(BENCHES) $(NET_PROGRAMS) $(BUILD)/tests/pass.bpf.o ## build the tests alone
+tests: $(UNIT_TESTS) $(PACKET_TESTS) $(BENCHES) $(NET_PROGRAMS) $(FUZZ_REPLAYS) $(BUILD)/tests/pass.bpf.o ## build the tests alone
 
 .PHONY: unit
 unit: $(UNIT_TESTS) ## run the unit tests alone
@@ -161,20 +173,116 @@ unit: $(UNIT_TESTS) ## run the unit tests alone
 packet: $(PACKET_TESTS) ## run the XDP program's packet tests alone (as root)
 	@for test in $(PACKET_TESTS); do echo "== $$test"; $$test || exit 1; done
 
+.PHONY: doc/packets.md
+doc/packets.md: $(PACKET_TESTS) ## make the table of packet cases anew
+	@tests/packet/tables $(BUILD) > $(BUILD)/packets.md
+	@cp $(BUILD)/packets.md $@
+
 # SEQUENCES=N is another number, SEED=N repeats; it ends with the first sequence that fails.
 .PHONY: soak
 soak: $(BUILD)/tests/packet/test_transition_model ## a million random sequences of changes under traffic (as root)
 	SEQUENCES=$(or $(SEQUENCES),1000000) $<
 
+# FUZZ="config http" are those alone, RUNS=N is another number of inputs for each
+FUZZ ?= $(FUZZ_NAMES)
+FUZZ_BUILD := $(BUILD)/fuzz
+# what a sanitizer finds ends the fuzzer; of warnings, gcc's are enough
+FUZZ_FLAGS := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -w
+fuzz_field = $(word $1,$(subst :, ,$(filter $*:%,$(FUZZERS))))
+
+$(FUZZ_BUILD)/user/%.o: user/%.c VERSION | $(SKELETONS) need
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer-no-link $(FUZZ_FLAGS) -c $< -o $@
+
+$(FUZZ_BUILD)/libsluice.a: $(LIB_SOURCES:%.c=$(FUZZ_BUILD)/%.o)
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
+
+$(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.c $(FUZZ_BUILD)/libsluice.a
+	$(call say,LINK)
+	$(Q)$(CLANG) $(ALL_CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer $(LDFLAGS) -Itests $(filter %.c %.o,$^) \
+		$(FUZZ_BUILD)/libsluice.a $(PKG_LIBS) -lm -o $@
+
+# where the words for the dictionary are
+FUZZ_WORDS_config := $(wildcard user/in/config*.c user/model/config*.c)
+FUZZ_WORDS_control := $(wildcard user/agent/*.c)
+FUZZ_WORDS_snapshot := $(wildcard user/model/health*.c)
+FUZZ_WORDS_ids := user/model/ids.c
+FUZZ_WORDS_events := user/out/events.c
+FUZZ_WORDS_backend := user/backend/state_file.c
+
+# its loops over all indices would be slow
+$(FUZZ_BUILD)/user/model/ids.o: FUZZ_FLAGS += -fno-sanitize-coverage=trace-cmp
+
+comma := ,
+
+# what of the programs they need besides libsluice.a
+fuzz_also = $(eval $(FUZZ_BUILD)/fuzz_$1: $(2:%=$(FUZZ_BUILD)/user/%.o))$(eval \
+	$(BUILD)/tests/fuzz/fuzz_$1: $(2:%=$(BUILD)/user/%.o))
+$(call fuzz_also,control,$(patsubst user/%.c,%,$(filter-out %/main.c,$(wildcard user/agent/*.c))))
+$(call fuzz_also,text,cli/duration)
+$(call fuzz_also,backend,backend/state backend/state_file backend/prefixes)
+# they have their own in place of some functions: of libc's and of the agent's
+fuzz_flags = $(eval $(FUZZ_BUILD)/fuzz_$1 $(BUILD)/tests/fuzz/fuzz_$1: LDFLAGS += $2)
+$(call fuzz_flags,control,-Wl$(comma)-z$(comma)muldefs)
+$(call fuzz_flags,backend,-Wl$(comma)--wrap=stat)
+$(call fuzz_flags,probe,$(patsubst %,-Wl$(comma)--wrap=%,\
+	socket connect getpeername setsockopt evutil_secure_rng_get_bytes))
+
+# the same without libFuzzer: main() of replay.c feeds it the kept inputs
+$(BUILD)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.c tests/fuzz/replay.c $(BUILD)/libsluice.a
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Itests $(filter %.c %.o,$^) $(BUILD)/libsluice.a $(PKG_LIBS) -lm -o $@
+
+# the XDP program in a process; libFuzzer watches the program alone, not what checks it
+FUZZ_BPF := $(patsubst %.c,%.o,$(wildcard tests/fuzz/bpf_*.c))
+$(FUZZ_BUILD)/fuzz_bpf: $(FUZZ_BPF:%=$(FUZZ_BUILD)/%)
+$(BUILD)/tests/fuzz/fuzz_bpf: $(FUZZ_BPF:%=$(BUILD)/%)
+$(BUILD)/tests/packet/test_fuzz: $(filter-out %_kernel.o %_program.o %_sequence.o,$(FUZZ_BPF:%=$(BUILD)/%))
+$(FUZZ_BUILD)/tests/fuzz/bpf_program.o $(BUILD)/tests/fuzz/bpf_program.o: \
+	CPPFLAGS += -fno-strict-aliasing -Wno-unknown-pragmas -Itests/fuzz/bpf_shim -Ibpf
+# packets lie at any address, as they do for the kernel
+$(FUZZ_BUILD)/tests/fuzz/bpf_program.o: FUZZ_FLAGS += -O2 -fsanitize=fuzzer-no-link -fno-sanitize=alignment
+
+$(FUZZ_BUILD)/tests/fuzz/%.o: tests/fuzz/%.c | need
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CLANG) $(ALL_CFLAGS) $(FUZZ_FLAGS) -Itests -c $< -o $@
+
+$(BUILD)/tests/fuzz/%.o: tests/fuzz/%.c | need
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -c $< -o $@
+
+.PHONY: fuzz
+fuzz: ## feed mutated inputs to all parsers for five minutes; FUZZ="config" RUNS=N (README.md)
+	scripts/deps.sh fuzz
+	$(MAKE) -j2 fuzz-build
+	$(MAKE) -j2 -k $(FUZZ:%=fuzz-run-%)
+
+.PHONY: fuzz-build
+fuzz-build: need $(FUZZ:%=$(FUZZ_BUILD)/fuzz_%) # the fuzzers alone
+
+.PHONY: $(FUZZ_NAMES:%=fuzz-run-%)
+$(FUZZ_NAMES:%=fuzz-run-%): fuzz-run-%: $(FUZZ_BUILD)/fuzz_%
+	@tests/fuzz/run $(FUZZ_BUILD) $* $(or $(RUNS),$(call fuzz_field,2)) $(call fuzz_field,3) $(FUZZ_WORDS_$*)
+
+.PHONY: fuzz-replay
+fuzz-replay: $(FUZZ_REPLAYS) ## feed the fuzzers' kept inputs alone
+	@for fuzzer in $(FUZZ_REPLAYS); do $$fuzzer tests/fuzz/corpus/$${fuzzer##*/fuzz_} || exit 1; done
+
 PYTEST := /usr/bin/python3 -B -m pytest -p no:cacheprovider -q
 
 .PHONY: cli
-cli: $(BUILD)/sluice ## run the CLI's tests alone
+cli: $(BUILD)/sluice $(PACKET_TESTS) ## run the CLI's and the docs' tests alone
 	SLUICE=$(abspath $(BUILD)/sluice) $(PYTEST) tests/cli
 
 .PHONY: net
 net: all $(NET_PROGRAMS) $(BUILD)/tests/pass.bpf.o ## run the network tests alone (as root)
-	BUILD=$(BUILD) $(PYTEST) tests/net
+	BUILD=$(BUILD) $(PYTEST) -n 3 tests/net # conftest.py says which process runs what
 
 # KERNELS="6.1" runs one of them alone. Another clang, too, for what verifiers make of its code.
 OTHER_CLANG := clang-19
@@ -183,12 +291,13 @@ OTHER_BUILD := $(BUILD)/vm/$(OTHER_CLANG)
 .PHONY: test-vm
 test-vm: ## run packet and end-to-end tests on Debian's kernels, in QEMU
 	scripts/deps.sh vm
-	$(MAKE) all $(PACKET_TESTS) $(BUILD)/tests/pass.bpf.o $(BUILD)/tests/seen.bpf.o
+	$(MAKE) all $(PACKET_TESTS) $(BUILD)/tests/unit/test_netlink_vlan $(BUILD)/tests/pass.bpf.o \
+		$(BUILD)/tests/seen.bpf.o
 	$(MAKE) BUILD=$(OTHER_BUILD) CLANG=$(OTHER_CLANG) all $(OTHER_BUILD)/tests/packet/test_load
 	BUILD=$(BUILD) tests/vm/run $(KERNELS)
 
 # PART="packet change" runs those alone. One after the other, and all of them, even where one tells of a miss.
-PART := packet transition change sweep failover probes reload kills
+PART := packet paths transition change sweep failover probes reload kills
 
 .PHONY: bench
 bench: ## print figures and put them in build/bench/; PART="packet transition" runs those (as root; README.md)
@@ -197,9 +306,13 @@ bench: ## print figures and put them in build/bench/; PART="packet transition" r
 	@mkdir -p $(BUILD)/bench
 	$(MAKE) -j1 -k $(PART:%=bench-%)
 
-.PHONY: bench-packet bench-transition bench-change bench-sweep bench-failover bench-probes bench-reload bench-kills
+.PHONY: bench-packet bench-paths bench-transition bench-change bench-sweep bench-failover bench-probes bench-reload \
+	bench-kills
 bench-packet: # ns a packet beside its floors, in one run
 	$(BUILD)/tests/bench/bench_packet 41 $(BUILD)/bench/packet.json
+
+bench-paths: # of every way through the program; BASE=FILE: an earlier build's sluice.bpf.o among them
+	BASE="$(BASE)" $(BUILD)/tests/bench/bench_paths 21 $(BUILD)/bench/paths.json
 
 bench-transition: # the same in transitions: 21 rounds take a minute and a half
 	$(BUILD)/tests/bench/bench_transition 21 $(BUILD)/bench/transition.json

@@ -18,6 +18,7 @@ int sluice_decap(struct __sk_buff *skb)
 {
 	struct packet packet = {};
 	enum outcome outcome = OUTCOME_go_on;
+	enum whose whose;
 
 	if (skb->pkt_type != PACKET_HOST || skb->vlan_present)
 		return TC_ACT_UNSPEC;
@@ -34,7 +35,10 @@ int sluice_decap(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	}
 
-	if (has_second_hop(skb, &packet))
+	whose = second_hop(skb, &packet);
+	if (whose == WHOSE_either)
+		keep_copy(skb, &packet);
+	if (whose != WHOSE_here)
 		return send_on(skb, &packet);
 	outcome = merge_ecn(skb, &packet);
 	if (outcome == OUTCOME_go_on)

@@ -117,8 +117,12 @@ static __always_inline int find_tunnel(struct __sk_buff *skb, struct packet *pac
 
 static __always_inline enum outcome admit_outer(struct packet *packet)
 {
-	if (!is_in(&from, &packet->source))
+	const __u32 first = 0;
+
+	if (!is_in(&from, &packet->source)) {
+		bpf_map_update_elem(&stranger, &first, &packet->source, BPF_ANY);
 		return OUTCOME_not_from;
+	}
 	if (!bpf_map_lookup_elem(&own, &packet->destination))
 		return OUTCOME_not_own;
 	return packet->fragment ? OUTCOME_fragment : OUTCOME_go_on;

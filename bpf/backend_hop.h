@@ -57,28 +57,30 @@ static __always_inline enum outcome turn_ip(struct __sk_buff *skb, const struct 
 	return turn6(skb, packet, &outer.ip6) ? OUTCOME_no_room : OUTCOME_forwarded;
 }
 
+static __always_inline long store_left(struct __sk_buff *skb, const struct packet *packet, __u8 left)
+{
+	return bpf_skb_store_bytes(skb, packet->hop_data + offsetof(struct gue_second_hop, left), &left, sizeof(left),
+				   BPF_F_RECOMPUTE_CSUM);
+}
+
 static __always_inline enum outcome turn(struct __sk_buff *skb, const struct packet *packet)
 {
-	__u8 left = packet->hop_left - 1;
 	__be16 to[3] = {packet->hop_port}; /* destination port; length; no checksum */
 
 	if (bpf_skb_load_bytes(skb, packet->udp + offsetof(struct udphdr, len), &to[1], sizeof(to[1])) ||
 	    bpf_skb_store_bytes(skb, packet->udp + offsetof(struct udphdr, dest), to, sizeof(to),
 				BPF_F_RECOMPUTE_CSUM) ||
-	    bpf_skb_store_bytes(skb, packet->hop_data + offsetof(struct gue_second_hop, left), &left, sizeof(left),
-				BPF_F_RECOMPUTE_CSUM))
+	    store_left(skb, packet, packet->hop_left - 1))
 		return OUTCOME_no_room;
 	return turn_ip(skb, packet);
 }
 
 /*
- * Whether the packet is to be sent on. Whoever may send to the VIPs could make this host send anywhere else, so it does
- * to its peers alone: they send to it just as well, so its --from has them.
+ * Whoever may send to the VIPs could make this host send anywhere else, so it does to its peers alone: they send to it
+ * just as well, so its --from has them.
  */
-static __always_inline int has_second_hop(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline int may_send_on(const struct packet *packet)
 {
-	if (!packet->hop_left || !is_elsewhere(skb, packet) || bpf_map_lookup_elem(&own, &packet->hop))
-		return 0;
 	if (!is_in(&from, &packet->hop)) {
 		count(OUTCOME_hop_not_from);
 		return 0;
@@ -88,6 +90,24 @@ static __always_inline int has_second_hop(struct __sk_buff *skb, const struct pa
 		return 0;
 	}
 	return 1;
+}
+
+/* Who gets the packet. */
+static __always_inline enum whose second_hop(struct __sk_buff *skb, const struct packet *packet)
+{
+	enum whose whose;
+
+	if (!packet->hop_left || bpf_map_lookup_elem(&own, &packet->hop))
+		return WHOSE_here;
+	whose = whose_is(skb, packet);
+	return whose == WHOSE_here || may_send_on(packet) ? whose : WHOSE_here;
+}
+
+/* A copy is received anew, without a hop left. What becomes of it is no matter to the packet itself. */
+static __always_inline void keep_copy(struct __sk_buff *skb, const struct packet *packet)
+{
+	if (!store_left(skb, packet, 0))
+		bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS);
 }
 
 /* The TC action. */

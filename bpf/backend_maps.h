@@ -45,13 +45,21 @@ struct {
 	__type(value, struct link_mss);
 } mss SEC(".maps");
 
-/* Of packets whose first fragment was sent on: the rest follows it. */
+/* Of packets with a second hop, whose first fragment has come: the rest follows it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, BACKEND_FRAGMENTS);
 	__type(key, struct fragments_key);
-	__type(value, __u8);
-} sent_on SEC(".maps");
+	__type(value, struct fragments_owner);
+} fragments SEC(".maps");
+
+/* The outer source of the last packet that ended as OUTCOME_not_from; version 0: there was none. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct address_key);
+} stranger SEC(".maps");
 
 /* Packets by enum outcome. */
 struct {

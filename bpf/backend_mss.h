@@ -14,14 +14,10 @@
 #include <linux/tcp.h>
 
 #include "backend_maps.h"
+#include "tcp_options.h"
 
-#define TCP_OPTION_END	      0
-#define TCP_OPTION_NOP	      1
-#define TCP_OPTION_MSS	      2
-#define TCP_OPTION_MSS_LENGTH 4
-#define TCP_OPTIONS_MAX	      40
-#define TCP_FLAGS	      13 /* offset of the byte that has SYN */
-#define TCP_SYN		      0x02
+#define TCP_FLAGS 13 /* offset of the byte that has SYN */
+#define TCP_SYN	  0x02
 
 struct segment {
 	struct address_key source;

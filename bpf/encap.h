@@ -49,6 +49,12 @@ static __always_inline void mend_udp(struct packet *p, struct udphdr *udp)
 	udp->len = bpf_htons(p->ip_length + sizeof(*udp));
 }
 
+/* Of the outer source, so that receivers' NICs spread what has no ports over their queues. */
+static __always_inline __be32 entropy(const struct packet *p, const struct backend *backend)
+{
+	return bpf_htonl(p->hash) & backend->source_mask;
+}
+
 static __always_inline enum reason encap_in4(struct packet *p, const struct backend *backend, bool v6, bool gue)
 {
 	const __u32 push = sizeof(struct iphdr) + (gue ? sizeof(struct udphdr) : 0);
@@ -65,13 +71,23 @@ static __always_inline enum reason encap_in4(struct packet *p, const struct back
 	ip = frame + sizeof(struct ethhdr);
 	ip->tos = p->tos;
 	ip->tot_len = bpf_htons(total);
-	/* the header holds its sum without these; each is half of a 16-bit word */
+	/* the header holds its sum without these; each is half of a 16-bit word, but for the source's */
 	sum = ip->check + ip->tot_len + bpf_htons(p->tos);
+	if (settings.features & FEATURE_ID && !(ip->frag_off & bpf_htons(0x4000))) {
+		ip->id = bpf_get_prandom_u32(); /* RFC 6864 wants it to differ while fragments may be on their way */
+		sum += ip->id;
+	}
 	if (gue) {
 		mend_udp(p, (struct udphdr *)(ip + 1));
 	} else {
 		ip->protocol = v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 		sum += bpf_htons(v6 ? IPPROTO_IPV6 : IPPROTO_IPIP);
+		if (settings.features & FEATURE_ENTROPY) {
+			__u32 bits = entropy(p, backend);
+
+			ip->saddr |= bits;
+			sum += (bits & 0xffff) + (bits >> 16);
+		}
 	}
 	ip->check = checksum_finish(sum);
 	return REASON_go_on;
@@ -90,12 +106,15 @@ static __always_inline enum reason encap_in6(struct packet *p, const struct back
 	if (!frame)
 		return REASON_no_headroom;
 	ip = frame + sizeof(struct ethhdr);
-	*(__be32 *)ip = bpf_htonl(0x60000000 | (__u32)p->tos << 20);
+	*(__be32 *)ip = bpf_htonl(0x60000000 | (__u32)p->tos << 20 | (p->hash & 0xfffff)); /* RFC 6438 */
 	ip->payload_len = bpf_htons(payload);
-	if (gue)
+	if (gue) {
 		mend_udp(p, (struct udphdr *)(ip + 1));
-	else
+	} else {
 		ip->nexthdr = v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+		if (settings.features & FEATURE_ENTROPY)
+			ip->saddr.s6_addr32[3] |= entropy(p, backend);
+	}
 	return REASON_go_on;
 }
 
@@ -113,39 +132,55 @@ static __always_inline enum reason encap_l2(struct packet *p, const struct backe
 	return REASON_go_on;
 }
 
-static __always_inline enum reason encap(struct packet *p, bool v6)
+static __always_inline const struct backend *backend_find(const struct packet *p)
 {
 	__u32 index = p->backend; /* a copy: a packet whose address is taken would live in memory */
-	const struct backend *backend = bpf_map_lookup_elem(&backends, &index);
-	enum reason reason = REASON_no_next_hop;
 
-	if (!backend)
-		return REASON_no_backend;
-	switch (backend->encap) {
+	return bpf_map_lookup_elem(&backends, &index);
+}
+
+static __always_inline enum reason encap_push(struct packet *p, const struct backend *backend, __u8 encap, bool v6)
+{
+	switch (encap) {
+	case ENCAP_NONE:
+		return REASON_no_next_hop;
 	case ENCAP_IPIP4:
-		reason = encap_in4(p, backend, v6, false);
-		break;
+		return encap_in4(p, backend, v6, false);
 	case ENCAP_IPIP6:
-		reason = encap_in6(p, backend, v6, false);
-		break;
+		return encap_in6(p, backend, v6, false);
 	case ENCAP_GUE4:
 		push_second_hop(p, backend, v6);
-		reason = encap_in4(p, backend, v6, true);
-		break;
+		return encap_in4(p, backend, v6, true);
 	case ENCAP_GUE6:
 		push_second_hop(p, backend, v6);
-		reason = encap_in6(p, backend, v6, true);
-		break;
+		return encap_in6(p, backend, v6, true);
 	case ENCAP_L2:
-		reason = encap_l2(p, backend);
-		break;
+		return encap_l2(p, backend);
+	case ENCAP_LOCAL:
+		return REASON_local;
 	}
-	if (unlikely(reason))
-		return reason;
+	return SLOW_PATH;
+}
+
+static __always_inline enum reason send_out(const struct packet *p, const struct backend *backend)
+{
 	if (likely(backend->ifindex == p->ctx->ingress_ifindex))
 		return REASON_forwarded;
 	bpf_redirect(backend->ifindex, 0);
 	return REASON_redirected;
+}
+
+static __always_inline enum reason encap(struct packet *p, bool v6)
+{
+	const struct backend *backend = backend_find(p);
+	enum reason reason;
+
+	if (!backend)
+		return REASON_no_backend;
+	reason = encap_push(p, backend, backend->encap, v6);
+	if (unlikely(reason)) /* nothing has been changed yet by a packet that is too big */
+		return reason == REASON_too_big ? SLOW_PATH : reason;
+	return send_out(p, backend);
 }
 
 #endif

@@ -13,22 +13,6 @@
 
 #define NANOSECONDS 1000000000ULL
 
-/* What a packet says of its flow. */
-#define FLOW_BEGINS 0x1 /* SYN without ACK */
-#define FLOW_ENDS   0x2 /* FIN or RST */
-#define FLOW_DATA   0x4 /* carries data, or its TCP header could not be read */
-#define FLOW_ABOUT  0x8 /* is an ICMP error about it: no packet of the client's */
-
-struct flow_ask {
-	struct flow_tuple tuple;
-	struct slot slot;
-	struct slot before; /* the slot of the table that the service had before */
-	__u32 sequence;	    /* host byte order */
-	__u8 move;	    /* enum phase of the service's move */
-	__u8 packet;	    /* FLOW_* */
-	__u16 service;	    /* index */
-};
-
 static __always_inline bool serves(__u16 backend)
 {
 	__u32 index = backend;
@@ -51,6 +35,9 @@ static __always_inline void record_touch(struct flow_record *record, const struc
 {
 	__u32 distance = ask->sequence - record->sequence + FLOW_SEQUENCE_NEAR;
 
+	/* the fast path may have looked at this very packet before it left it to the slow one */
+	if (record->flags & FLOW_DOUBTFUL && record->sequence == ask->sequence && record->born == now)
+		return;
 	if (record->seen != now) /* the line stays shared between CPUs for most packets */
 		record->seen = now;
 	if (ask->tuple.protocol != IPPROTO_TCP)
@@ -129,13 +116,13 @@ static __always_inline __u32 flow_decide(const struct flow_ask *ask)
 	return backend | (__u32)(other != backend ? other : 0) << 16;
 }
 
-/* What the packet's TCP header says; `transport` is behind the IP header, `length` bytes long. */
-static __always_inline void ask_tcp(struct flow_ask *ask, const struct packet *p, const void *transport, __u32 length)
+/* What the packet's TCP header says; `transport` is behind the IP headers, `length` bytes long. */
+static __always_inline void ask_tcp(struct flow_ask *ask, const void *end, const void *transport, __u32 length)
 {
 	const struct tcphdr *tcp = transport;
 	__u8 flags;
 
-	if (transport + 14 > packet_end(p)) {
+	if (transport + 14 > end) {
 		ask->packet = FLOW_DATA;
 		return;
 	}
@@ -156,14 +143,11 @@ static __always_inline void ask_packet(struct flow_ask *ask, const struct packet
 
 	__builtin_memcpy(ask->tuple.source, packet_client(p, v6), v6 ? 16 : 4);
 	__builtin_memcpy(ask->tuple.destination, packet_vip(p, v6), v6 ? 16 : 4);
-	ask->tuple.source_port = packet_client_port(p, v6);
-	ask->tuple.destination_port = packet_vip_port(p, v6);
+	*(__u32 *)&ask->tuple.source_port = packet_ports(p, v6);
 	ask->tuple.protocol = p->protocol;
 	ask->tuple.version = v6 ? 6 : 4;
-	if (p->about)
-		ask->packet = FLOW_ABOUT;
-	else if (p->protocol == IPPROTO_TCP)
-		ask_tcp(ask, p, packet_transport(p, v6), length);
+	if (p->protocol == IPPROTO_TCP)
+		ask_tcp(ask, packet_end(p), packet_transport(p, v6), length);
 }
 
 /* The slot that the flow had in its service's former table. `by_flow`, `by_source`: the flow's hashes. */

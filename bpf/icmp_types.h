@@ -5,9 +5,11 @@
 
 #define ICMP_HEADER_LENGTH 8 /* ICMPv6's, too; the packet follows */
 
+#define ICMP_ECHO_REPLY	   0
 #define ICMP_DEST_UNREACH  3
 #define ICMP_SOURCE_QUENCH 4
 #define ICMP_REDIRECT	   5
+#define ICMP_ECHO	   8
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETERPROB 12
 

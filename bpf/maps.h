@@ -22,10 +22,13 @@ struct {
 	__type(value, struct vip_bucket);
 } vips SEC(".maps");
 
-/* One more than there may be: kernels before 6.13 refuse to change an entry of a full trie. */
+/*
+ * One more than there may be, which is an entry more for each prefix itself: kernels before 6.13 refuse to change an
+ * entry of a full trie.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, SLUICE_MAX_PREFIXES + 1);
+	__uint(max_entries, 2 * SLUICE_MAX_PREFIXES + 1);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct prefix_key4);
 	__type(value, struct service);
@@ -33,7 +36,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, SLUICE_MAX_PREFIXES + 1);
+	__uint(max_entries, 2 * SLUICE_MAX_PREFIXES + 1);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct prefix_key6);
 	__type(value, struct service);
@@ -63,6 +66,87 @@ struct {
 	__type(key, __u32);
 	__type(value, struct service_move);
 } moves SEC(".maps");
+
+/* The slow path's program: two places, so that a new pair of programs never calls a former one's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, __u32);
+} programs SEC(".maps");
+
+/* As the prefixes above: one more than there may be. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, SLUICE_MAX_DENIED + 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct deny_key4);
+	__type(value, __u32);
+} denied4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, SLUICE_MAX_DENIED + 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct deny_key6);
+	__type(value, __u32);
+} denied6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLUICE_MAX_SERVICES);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct service_options);
+} options SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, SLUICE_MAX_RULES + 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct rule_key4);
+	__type(value, struct rule);
+} rules4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, SLUICE_MAX_RULES + 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct rule_key6);
+	__type(value, struct rule);
+} rules6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SLUICE_MAX_QUIC_SERVERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct quic_key);
+	__type(value, __u32);
+} quic_servers SEC(".maps");
+
+/* Of services; the last one is for what the dataplane answers by itself. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLUICE_MAX_SERVICES + 1);
+	__type(key, __u32);
+	__type(value, struct service_bucket);
+} buckets SEC(".maps");
+
+/* Bounded: the least recently seen source gives way. User space sizes it before loading (settings.source_capacity). */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct source_key);
+	__type(value, struct source_bucket);
+} sources SEC(".maps");
+
+/* Likewise (settings.fragment_capacity). */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct fragment_key);
+	__type(value, struct fragment);
+} fragments SEC(".maps");
 
 /* One page a possible CPU: user space sets the number before loading. */
 struct {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Stage parse: is this a whole TCP or UDP packet? Whatever is not goes up to
- * the host, unless icmp.h finds it to be about one: nothing here is known to be ours yet.
+ * Stage parse: is this a whole TCP or UDP packet, without VLAN tags, IPv4 options and IPv6 extension headers? Whatever
+ * is not takes the slow path.
  */
 #ifndef SLUICE_PARSE_H
 #define SLUICE_PARSE_H
@@ -23,15 +23,13 @@ static __always_inline enum reason parse4(struct packet *p)
 
 	if ((void *)(ip + 1) > packet_end(p))
 		return REASON_malformed;
-	if (unlikely(*(const __u8 *)ip != 0x45))
-		return ip->version == 4 && ip->ihl > 5 ? REASON_ip_options : REASON_malformed;
-	if (unlikely(ip->frag_off & bpf_htons(0x3fff))) /* more fragments, or an offset */
-		return REASON_fragment;
-	if (!is_balanced(ip->protocol))
-		return REASON_not_tcp_udp;
+	if (unlikely(*(const __u8 *)ip != 0x45) ||
+	    unlikely(ip->frag_off & bpf_htons(0x3fff)) || /* or an offset, or more */
+	    unlikely(!is_balanced(ip->protocol)))
+		return SLOW_PATH;
 	p->ip_length = bpf_ntohs(ip->tot_len);
 	if (unlikely(p->ip_length > available || p->ip_length < sizeof(*ip) + TRANSPORT_MINIMUM))
-		return REASON_malformed;
+		return SLOW_PATH;
 	if ((void *)(ip + 1) + PORTS_LENGTH > packet_end(p))
 		return REASON_malformed;
 	p->tos = ip->tos;
@@ -47,22 +45,11 @@ static __always_inline enum reason parse6(struct packet *p)
 
 	if ((void *)(ip + 1) > packet_end(p))
 		return REASON_malformed;
-	if (unlikely(ip->version != 6))
-		return REASON_malformed;
-	if (!is_balanced(ip->nexthdr)) {
-		switch (ip->nexthdr) {
-		case IPPROTO_FRAGMENT:
-			return REASON_fragment;
-		case IPPROTO_HOPOPTS:
-		case IPPROTO_ROUTING:
-		case IPPROTO_DSTOPTS:
-			return REASON_ip_options;
-		}
-		return REASON_not_tcp_udp;
-	}
+	if (unlikely(*(const __u8 *)ip >> 4 != 6) || unlikely(!is_balanced(ip->nexthdr)))
+		return SLOW_PATH;
 	length = bpf_ntohs(ip->payload_len) + sizeof(*ip);
 	if (unlikely(length > available || length < sizeof(*ip) + TRANSPORT_MINIMUM))
-		return REASON_malformed;
+		return SLOW_PATH;
 	if ((void *)(ip + 1) + PORTS_LENGTH > packet_end(p))
 		return REASON_malformed;
 	p->ip_length = length;

@@ -172,7 +172,7 @@ static __always_inline __u32 overhead(__u8 encap)
 
 static __always_inline int encap(struct __sk_buff *skb, const struct backend *backend, const struct packet *packet)
 {
-	const __u8 kind = backend->encap; /* once: the agent may change it meanwhile */
+	const __u8 kind = backend->encap & ~ENCAP_SLOW; /* once: the agent may change it meanwhile */
 	struct outer outer;
 
 	if (packet->wire_length + overhead(kind) > backend->mtu)
@@ -196,6 +196,19 @@ static __always_inline int encap(struct __sk_buff *skb, const struct backend *ba
 	return -1;
 }
 
+/* The next hop's VLAN tags, the innermost first. */
+static __always_inline int push_tags(struct __sk_buff *skb, const struct backend *backend)
+{
+#pragma unroll
+	for (int i = 1; i >= 0; i--) {
+		__u32 tag = bpf_ntohl(backend->tag[i]);
+
+		if (backend->tags > i && bpf_skb_vlan_push(skb, bpf_htons(tag >> 16), tag))
+			return -1;
+	}
+	return 0;
+}
+
 SEC("tc")
 int sluice_probe(struct __sk_buff *skb)
 {
@@ -208,7 +221,7 @@ int sluice_probe(struct __sk_buff *skb)
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_SHOT;
 	backend = bpf_map_lookup_elem(&backends, &index);
-	if (!backend || read_packet(skb, &packet) || encap(skb, backend, &packet))
+	if (!backend || read_packet(skb, &packet) || encap(skb, backend, &packet) || push_tags(skb, backend))
 		return TC_ACT_SHOT;
 	skb->mark = 0;
 	return bpf_redirect(backend->ifindex, 0);

@@ -69,10 +69,26 @@ static __always_inline const struct service *find(__be16 port, __u8 protocol, co
 	return found;
 }
 
-/* Broadcast or multicast (IEEE 802, the I/G bit). */
+/* Broadcast or multicast (IEEE 802, the I/G bit): every balancer of the segment gets such a frame and would send it on.
+ */
 static __always_inline bool is_group_mac(const __u8 *mac)
 {
 	return mac[0] & 1;
+}
+
+/* Sources that no client can have: RFC 1122, 3.2.1.3; RFC 6890; RFC 4291, 2.5. Nor the VIP itself. */
+static __always_inline bool is_martian(const __be32 *source, const __be32 *vip, bool v6)
+{
+	__u8 first = *(const __u8 *)source;
+
+	if (!v6)
+		return first == 0 || first == 127 || first >= 224 || *source == *vip;
+	if (first == 0xff || (first == 0xfe && (((const __u8 *)source)[1] & 0xc0) == 0x80))
+		return true;
+	if (!source[0] && !source[1] && (!source[2] || source[2] == bpf_htonl(0xffff)))
+		return true;
+	return ((const __u64 *)source)[1] == ((const __u64 *)vip)[1] &&
+	       ((const __u64 *)source)[0] == ((const __u64 *)vip)[0];
 }
 
 static __always_inline enum reason service_find(struct packet *p, bool v6)
@@ -83,13 +99,8 @@ static __always_inline enum reason service_find(struct packet *p, bool v6)
 
 	const struct service *service = find(packet_vip_port(p, v6), p->protocol, address, v6);
 
-	if (!service)
-		return REASON_no_service;
-	/* every balancer of the segment gets such a frame: each would send it on */
-	if (unlikely(is_group_mac(packet_frame(p, v6))))
-		return REASON_not_unicast;
 	p->service = service;
-	return REASON_go_on;
+	return service ? REASON_go_on : REASON_no_service;
 }
 
 #endif

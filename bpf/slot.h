@@ -19,22 +19,27 @@ static __always_inline __u32 flow_hash(const struct packet *p, bool v6, bool sou
 		  : hash_flow4(&settings.key, *client, *vip, packet_ports(p, v6), p->protocol);
 }
 
-static __always_inline __u32 flow_pick(struct xdp_md *ctx, const struct service *service, __u64 word, __u32 hash,
-				       bool about, bool v6)
+static __always_inline __u32 flow_pick(struct flow_ask *ask, const struct service *service, __u64 word, __u32 by_flow,
+				       __u32 by_source)
+{
+	ask->service = service->index;
+	*(__u64 *)&ask->slot = word;
+	if (service->flags & SERVICE_MOVING)
+		ask_move(ask, service, by_flow, by_source);
+	return flow_decide(ask);
+}
+
+static __always_inline __u32 flow_pick_fast(struct xdp_md *ctx, const struct service *service, __u64 word, __u32 hash,
+					    bool v6)
 {
 	struct packet p = packet_of(ctx);
-	struct flow_ask ask = {.service = service->index};
+	struct flow_ask ask = {};
 
-	p.about = about;
-	p.ip += about ? (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + ICMP_HEADER_LENGTH : 0;
 	if (packet_transport(&p, v6) + sizeof(__u32) > packet_end(&p))
 		return 0;
 	p.protocol = v6 ? ((const struct ipv6hdr *)p.ip)->nexthdr : ((const struct iphdr *)p.ip)->protocol;
-	*(__u64 *)&ask.slot = word;
 	ask_packet(&ask, &p, v6);
-	if (service->flags & SERVICE_MOVING)
-		ask_move(&ask, service, hash, flow_hash(&p, v6, true));
-	return flow_decide(&ask);
+	return flow_pick(&ask, service, word, hash, service->flags & SERVICE_MOVING ? flow_hash(&p, v6, true) : 0);
 }
 
 /*
@@ -42,16 +47,26 @@ static __always_inline __u32 flow_pick(struct xdp_md *ctx, const struct service 
  * Functions of their own, so that the steady path keeps its registers and all of them together their 512 bytes of
  * stack. They begin with the frame again, for a struct packet that is handed over would live in memory.
  */
-static __noinline __u32 flow_pick4(struct xdp_md *ctx, const struct service *service, __u64 word, __u32 hash,
-				   bool about)
+static __noinline __u32 flow_pick4(struct xdp_md *ctx, const struct service *service, __u64 word, __u32 hash)
 {
-	return flow_pick(ctx, service, word, hash, about, false);
+	return flow_pick_fast(ctx, service, word, hash, false);
 }
 
-static __noinline __u32 flow_pick6(struct xdp_md *ctx, const struct service *service, __u64 word, __u32 hash,
-				   bool about)
+static __noinline __u32 flow_pick6(struct xdp_md *ctx, const struct service *service, __u64 word, __u32 hash)
 {
-	return flow_pick(ctx, service, word, hash, about, true);
+	return flow_pick_fast(ctx, service, word, hash, true);
+}
+
+/* On the slow path the flow has been read already. A copy, as Linux 6.1 takes no caller's memory as a map's key. */
+__noinline __u32 flow_pick_slow(struct flow_ask *ask, const struct service *service, __u64 word, __u32 hash)
+{
+	struct flow_ask own;
+	const struct packet p = {.ask = &own};
+
+	if (!ask || !service)
+		return 0;
+	own = *ask;
+	return flow_pick(&own, service, word, hash, flow_hash(&p, own.tuple.version == 6, true));
 }
 
 static __always_inline struct table_use use_load(const struct service *service)
@@ -83,8 +98,9 @@ static __always_inline enum reason slot_pick(struct packet *p, bool v6)
 	p->backend = ((const struct slot *)&word)->owner;
 	if (settings.features & FEATURE_TRANSITION &&
 	    unlikely(((const struct slot *)&word)->phase || flags & SERVICE_MOVING)) {
-		__u32 decided = v6 ? flow_pick6(p->ctx, p->service, word, p->hash, p->about)
-				   : flow_pick4(p->ctx, p->service, word, p->hash, p->about);
+		__u32 decided = p->ask ? flow_pick_slow(p->ask, p->service, word, p->hash)
+				: v6   ? flow_pick6(p->ctx, p->service, word, p->hash)
+				       : flow_pick4(p->ctx, p->service, word, p->hash);
 
 		p->backend = decided & 0xffff;
 		p->other = decided >> 16;

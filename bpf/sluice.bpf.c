@@ -1,65 +1,59 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * The XDP program: one straight line of stages, a header each. A stage returns
+ * The XDP programs: straight lines of stages, a header each. A stage returns
  * REASON_go_on, or the reason (include/reasons.h) at which the packet ends; the
  * reason carries the XDP action, and the exit counts it.
  *
- *   parse    is it a whole TCP or UDP packet?            parse.h
- *   icmp     else: an ICMP error about one of ours?      icmp.h
+ *   parse    is it a plain, whole TCP or UDP packet?     parse.h
  *   service  which service has its destination?          service.h
+ *   deny     is its source on the deny list?             deny.h
  *   slot     flow hash → the pool's slot → backend       slot.h
  *   flow     in transitions: the flow's record           flow_stage.h
  *   encap    the backend's finished header before it     encap.h
  *   count    reason, service and backend; XDP action     count.h
  *
+ * What is not plain, and services that ask for more, go to a second program by a tail call: slow.h. So the fast
+ * path keeps its registers, and each of the two has 512 bytes of stack and the verifier's patience for itself.
+ *
  * Until a service is found the packet is passed on untouched.
  */
 #include "count.h"
+#include "deny.h"
 #include "encap.h"
-#include "icmp.h"
 #include "packet.h"
 #include "parse.h"
 #include "service.h"
 #include "slot.h"
+#include "slow.h"
 
 static __always_inline enum reason forward(struct packet *p, bool v6)
 {
-	enum reason reason;
+	enum reason reason = service_find(p, v6);
 
-	reason = service_find(p, v6);
-	if (reason)
-		return reason;
-	reason = slot_pick(p, v6);
-	if (reason)
-		return reason;
-	return encap(p, v6);
-}
-
-static __always_inline int forward_icmp(struct xdp_md *ctx, bool v6)
-{
-	struct packet p = packet_of(ctx);
-
-	return count(&p, icmp_read(&p, v6) ?: forward(&p, v6));
-}
-
-/* Functions of their own, so that TCP and UDP keep their registers. */
-static __noinline int forward_icmp4(struct xdp_md *ctx)
-{
-	return forward_icmp(ctx, false);
-}
-
-static __noinline int forward_icmp6(struct xdp_md *ctx)
-{
-	return forward_icmp(ctx, true);
+	if (reason == REASON_no_service)
+		return settings.features & FEATURE_ADDRESS ? SLOW_PATH : reason;
+	if (unlikely(is_group_mac(p->ip - sizeof(struct ethhdr)))) {
+		p->service = NULL; /* it is not counted for it */
+		return REASON_not_unicast;
+	}
+	if (settings.features & FEATURE_SLOW && p->service->flags & SERVICE_SLOW)
+		return SLOW_PATH;
+	if (unlikely(is_martian(packet_client(p, v6), packet_vip(p, v6), v6)))
+		return REASON_martian;
+	if (settings.features & (v6 ? FEATURE_DENY6 : FEATURE_DENY4) && is_denied(packet_client(p, v6), v6))
+		return REASON_denied;
+	return slot_pick(p, v6) ?: encap(p, v6);
 }
 
 static __always_inline int balance(struct packet *p, bool v6)
 {
-	enum reason reason = parse(p, v6);
+	enum reason reason = parse(p, v6) ?: forward(p, v6);
 
-	if (unlikely(reason == REASON_not_tcp_udp))
-		return v6 ? forward_icmp6(p->ctx) : forward_icmp4(p->ctx);
-	return count(p, reason ?: forward(p, v6));
+	if (unlikely(reason == SLOW_PATH)) {
+		bpf_tail_call(p->ctx, &programs, settings.slow);
+		reason = p->service ? REASON_no_slow_path : REASON_no_service; /* the host's may not drop */
+	}
+	return count(p, reason);
 }
 
 SEC("xdp")
@@ -75,7 +69,21 @@ int sluice(struct xdp_md *ctx)
 		return balance(&p, false);
 	if (type == bpf_htons(ETH_P_IPV6))
 		return balance(&p, true);
+	if (type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD))
+		bpf_tail_call(ctx, &programs, settings.slow);
 	return count(&p, REASON_not_ip);
+}
+
+SEC("xdp")
+int slow(struct xdp_md *ctx)
+{
+	struct slow s = {.linear = ctx->data_end - ctx->data};
+	struct packet p = {.ctx = ctx, .ask = &s.ask};
+	struct service service = {};
+
+	s.length = settings.features & FEATURE_MULTI ? bpf_xdp_get_buff_len(ctx) : s.linear;
+	p.length = s.length;
+	return count(&p, slow_path(&p, &s, &service));
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

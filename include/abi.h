@@ -13,6 +13,8 @@
 
 #include "flow.h"
 #include "hash.h"
+#include "limit.h"
+#include "service_options.h"
 #include "vip.h"
 
 #define SLUICE_MAX_SERVICES 4096
@@ -47,6 +49,21 @@ struct prefix_key6 {
 };
 _Static_assert(sizeof(struct prefix_key6) == 24, "prefix_key6");
 
+/* The deny list: sources that no service takes packets from. LPM tries; the value says nothing. */
+#define SLUICE_MAX_DENIED 100000 /* prefixes, both families together */
+
+struct deny_key4 {
+	__u32 prefixlen;
+	__be32 address;
+};
+_Static_assert(sizeof(struct deny_key4) == 8, "deny_key4");
+
+struct deny_key6 {
+	__u32 prefixlen;
+	__be32 address[4];
+};
+_Static_assert(sizeof(struct deny_key6) == 20, "deny_key6");
+
 /* What the dataplane puts before a packet. ENCAP_NONE: no next hop is known. */
 enum encap {
 	ENCAP_NONE,
@@ -55,7 +72,10 @@ enum encap {
 	ENCAP_IPIP6, /* outer IPv6 */
 	ENCAP_GUE4,  /* outer IPv4, UDP, GUE variant 1 (no GUE header); with a second hop variant 0 */
 	ENCAP_GUE6,  /* outer IPv6, likewise */
+	ENCAP_LOCAL, /* the backend is this host: nothing, its stack gets the packet */
 };
+
+#define ENCAP_SLOW 0x80 /* added to it: takes the slow path, for VLAN tags */
 
 #define BACKEND_SERVES	   0x1 /* connections that it has go on; without it, records that name it count as none */
 #define BACKEND_SECOND_HOP 0x2 /* it forwards what is not its own: wire.h */
@@ -76,11 +96,16 @@ enum encap {
 struct backend {
 	__u32 ifindex; /* out interface */
 	__u16 mtu;     /* largest IP packet, outer header included, in bytes */
-	__u8 encap;    /* enum encap */
+	__u8 encap;    /* enum encap, perhaps with ENCAP_SLOW */
 	__u8 flags;    /* BACKEND_* */
 	__u8 pad[2];   /* puts header at offset 10 */
 	__u8 header[BACKEND_HEADER_MAX];
-	__u8 spare[56]; /* two cache lines, so that entries never share one */
+	__u8 tags; /* how many of tag[] follow the MACs; then encap has ENCAP_SLOW */
+	__u8 zero[3];
+	__be32 tag[2];	    /* 802.1Q: TPID and TCI, as on the wire; the outermost first */
+	__be32 source_mask; /* bits of the outer source (IPv6: of its last word) that come from the flow hash; ipip
+			       alone */
+	__u8 spare[40];	    /* two cache lines, so that entries never share one */
 } __attribute__((aligned(8)));
 _Static_assert(sizeof(struct backend) == 128, "backend");
 _Static_assert(__builtin_offsetof(struct backend, header) == 10, "backend.header");
@@ -120,15 +145,30 @@ _Static_assert(sizeof(struct count_page) % 64 == 0, "CPUs must not share a cache
 #define FEATURE_PREFIX6	   0x4	/* some service has an IPv6 prefix */
 #define FEATURE_TRANSITION 0x8	/* some pool has a transition window */
 #define FEATURE_SECOND_HOP 0x10 /* some pool's backends forward what is not theirs */
+#define FEATURE_SLOW	   0x20 /* some service has SERVICE_SLOW */
+#define FEATURE_ADDRESS                                                                                                \
+	0x40		     /* some VIP does not pass on packets to its unknown ports, or has fragments go by source  \
+			      */
+#define FEATURE_DENY4	0x80 /* the deny list has IPv4 prefixes */
+#define FEATURE_DENY6	0x100
+#define FEATURE_ENTROPY 0x200  /* some backend has a source_mask */
+#define FEATURE_RULES	0x400  /* some service has source rules */
+#define FEATURE_LIMITS	0x800  /* some service has limits */
+#define FEATURE_QUIC	0x1000 /* some service routes by QUIC connection ID */
+#define FEATURE_MULTI	0x2000 /* packets may come in several buffers (xdp.frags, Linux 5.18) */
+#define FEATURE_ID	0x4000 /* some outer IPv4 header may be fragmented, and needs an identification */
 
 struct settings {
 	struct flow_key key;
 	__u64 object; /* identifies the program's object file; user space compares it on adoption */
 	__u32 features;
-	__u32 slot_capacity; /* entries of the slots array */
-	__u32 flow_capacity; /* of the flow map */
-	__u32 zero;
+	__u32 slot_capacity;	 /* entries of the slots array */
+	__u32 flow_capacity;	 /* of the flow map */
+	__u32 fragment_capacity; /* of the map of fragments */
+	__u32 source_capacity;	 /* of the map of limited sources */
+	__u32 slow;		 /* the slow path's place in the programs array: each load has the other one */
+	struct limit replies;	 /* of what the dataplane answers by itself; interval 0: no bound */
 };
-_Static_assert(sizeof(struct settings) == sizeof(struct flow_key) + 24, "settings");
+_Static_assert(sizeof(struct settings) == sizeof(struct flow_key) + 48, "settings");
 
 #endif

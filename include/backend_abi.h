@@ -12,7 +12,7 @@
 #define BACKEND_MAX_FROM  4096
 #define BACKEND_MAX_OWN	  4096 /* addresses of the host */
 #define BACKEND_MAX_LINKS 16   /* interfaces with our programs */
-#define BACKEND_FRAGMENTS 4096 /* fragmented packets that are being sent on at a time */
+#define BACKEND_FRAGMENTS 4096 /* fragmented packets with a second hop, at a time */
 
 /*
  * Our filters on the clsact qdisc, the same on every host, so that they can be
@@ -37,7 +37,10 @@ struct net_key {
 };
 _Static_assert(sizeof(struct net_key) == 24, "net_key");
 
-/* What a packet's fragments have in common. Words of IPv4 as in address_key; `id` and `protocol` as in the header. */
+/*
+ * What a packet's fragments have in common. Words of IPv4 as in address_key; `id` and `protocol` as in the header, but
+ * IPv6 has no protocol there (RFC 8200, section 4.5): 0.
+ */
 struct fragments_key {
 	__be32 source[4];
 	__be32 destination[4];
@@ -45,6 +48,13 @@ struct fragments_key {
 	__u32 protocol;
 };
 _Static_assert(sizeof(struct fragments_key) == 40, "fragments_key");
+
+/* Where a packet's first fragment went. */
+struct fragments_owner {
+	__u64 since;	 /* nanoseconds of CLOCK_MONOTONIC */
+	__u64 elsewhere; /* 1: sent on to the second hop */
+};
+_Static_assert(sizeof(struct fragments_owner) == 16, "fragments_owner");
 
 /* Largest MSS that SYN segments may offer, in bytes; 0: leave it as it is. */
 struct link_mss {

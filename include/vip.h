@@ -20,6 +20,18 @@
 /* What a VIP leads to: the pool's slots, straight away, so that no pool map is needed. */
 #define SERVICE_HASH_SOURCE 0x1 /* hash the source address alone */
 #define SERVICE_MOVING	    0x2 /* its move (flow.h) has to be looked at */
+#define SERVICE_SLOW	    0x4 /* its packets take the slow path: it has options (service_options.h) */
+
+/*
+ * An address has an entry of its own, too, with protocol and port 0: what is to become of its packets that no service
+ * takes. `index` is one service's of the address, which they are counted for. With ADDRESS_FRAGMENTS_SOURCE it and the
+ * table are those of the service that says so.
+ */
+#define ADDRESS_DROP		 0x10 /* packets to unknown ports; neither: pass */
+#define ADDRESS_REJECT		 0x20
+#define ADDRESS_ECHO_ANSWER	 0x40 /* ICMP echo requests; neither: pass */
+#define ADDRESS_ECHO_DROP	 0x80
+#define ADDRESS_FRAGMENTS_SOURCE 0x100 /* fragments go by the source address alone */
 
 struct service {
 	__u32 slot_first; /* the pool's first slot in the slots array */
@@ -37,8 +49,8 @@ struct vip_entry {
 _Static_assert(sizeof(struct vip_entry) == 32, "vip_entry");
 
 #define VIP_BUCKET_ENTRIES 4
-#define VIP_BUCKET_BITS	   17
-#define VIP_BUCKETS	   (1U << VIP_BUCKET_BITS) /* as many as VIPs of both families: none is full then, but by a wonder */
+#define VIP_BUCKET_BITS	   18
+#define VIP_BUCKETS	   (1U << VIP_BUCKET_BITS) /* as many as VIPs of both families and their addresses: none is full */
 
 struct vip_bucket {
 	struct vip_entry entry[VIP_BUCKET_ENTRIES];

@@ -3,7 +3,7 @@
 #
 # Installs what is missing of the packages that Sluice needs (Debian 12 and later):
 #
-#     deps.sh [build|test|demo|vm|all]      default: build
+#     deps.sh [build|test|fuzz|demo|vm|all]      default: build
 #
 # A package is written PACKAGE or PACKAGE:COMMAND, where having the command is as good. Services that come with
 # a package (nginx) are neither started nor enabled.
@@ -14,18 +14,20 @@ build="clang llvm libbpf-dev libxdp-dev bpftool:bpftool libfyaml-dev libevent-de
 	libsmartcols-dev libcurl4-openssl-dev libssl-dev libelf-dev zlib1g-dev uthash-dev pkg-config:pkg-config make:make
 	gcc:gcc libc6-dev linux-libc-dev iproute2:ip ethtool:ethtool procps:sysctl"
 demo="iproute2:ip ethtool:ethtool procps:sysctl util-linux:nsenter nginx-light:nginx wrk:wrk curl:curl"
-tests="libcmocka-dev python3-pytest python3-scapy iperf3:iperf3 tcpdump:tcpdump openssl:openssl $demo"
+tests="libcmocka-dev python3-pytest python3-pytest-xdist python3-scapy iperf3:iperf3 tcpdump:tcpdump openssl:openssl $demo"
+fuzz="clang libclang-rt-dev"
 vm="qemu-system-x86:qemu-system-x86_64 busybox-static cpio:cpio kmod:depmod xz-utils:xz xdp-tools:xdp-loader curl:curl
 	util-linux:nsenter python3:python3 libcmocka-dev clang-19"
 
 case ${1:-build} in
 build) wanted=$build ;;
 test) wanted="$build $tests" ;;
+fuzz) wanted="$build $fuzz" ;;
 demo) wanted="$build $demo" ;;
 vm) wanted="$build $vm" ;;
-all) wanted="$build $tests $demo $vm" ;;
+all) wanted="$build $tests $fuzz $demo $vm" ;;
 *)
-	echo "usage: deps.sh [build|test|demo|vm|all]" >&2
+	echo "usage: deps.sh [build|test|fuzz|demo|vm|all]" >&2
 	exit 2
 	;;
 esac

@@ -73,7 +73,7 @@ int main(int argc, char **argv)
 {
 	static struct subject subjects[3] = {{.name = "bare XDP_TX"}, {.name = "constant header"}, {.name = "sluice"}};
 	int rounds = argc > 1 ? atoi(argv[1]) : 41;
-	struct floor_bpf *bench = floor_bpf__open_and_load();
+	struct floor_bpf *bench = lab_floor(FEATURE_TRANSITION);
 	struct program program;
 	struct maps maps;
 

@@ -71,7 +71,7 @@ static int load_more(struct lab *lab, enum which which, __u32 features, __u32 re
 
 static int lab_open(struct lab *lab)
 {
-	lab->floor = floor_bpf__open_and_load();
+	lab->floor = lab_floor(FEATURE_TRANSITION);
 	if (!lab->floor)
 		return -errno;
 	return lab_load(&lab->programs[RECORDED], &lab->maps, FEATURE_TRANSITION, RECORDS) ?:

@@ -15,6 +15,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "remade.h"
+
 #define FRAME 118 /* Ethernet, IPv4, TCP, 64 bytes: what the published figures used */
 
 struct {
@@ -49,6 +51,43 @@ int driver(struct xdp_md *ctx)
 	ip->saddr = bpf_htonl(0x0a000000 | flow >> 12);
 	/* both ports in one store: a frame from a NIC lies in the cache, with no half-done stores to wait for */
 	*(__be32 *)tcp = bpf_htonl((1024 + (flow & 0xfff)) << 16 | 80);
+	bpf_tail_call(ctx, &measured, 0);
+	return XDP_ABORTED;
+}
+
+struct remade remade;
+
+__u32 remade_count;
+
+/*
+ * The driver for programs that change more: it makes the frame's begin and its length anew. Then it waits until that is
+ * in the cache, as a frame from a NIC is: a load of bytes that come from two stores would wait for them, in the
+ * measured program. A locked instruction does.
+ */
+SEC("xdp")
+int remake(struct xdp_md *ctx)
+{
+	__u32 flow = next_flow++ * 0x9e3779b1U & flows_mask;
+	__be32 *word;
+	__u64 *to;
+	int longer;
+
+	if (remade.fresh)
+		remade.fresh = 0;
+	else if (remade.pushed && bpf_xdp_adjust_head(ctx, remade.pushed))
+		return XDP_ABORTED;
+	longer = (int)remade.length - (int)(ctx->data_end - ctx->data);
+	if (longer && bpf_xdp_adjust_tail(ctx, longer))
+		return XDP_ABORTED;
+	to = (void *)(long)ctx->data;
+	word = (void *)to + (remade.at & 127);
+	if ((void *)to + REMADE > (void *)(long)ctx->data_end || (void *)(word + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+#pragma unroll
+	for (int i = 0; i < REMADE / 8; i++)
+		to[i] = remade.begin[i];
+	*word = bpf_htonl(remade.first + (flow << remade.shift));
+	__sync_fetch_and_add(&remade_count, 1);
 	bpf_tail_call(ctx, &measured, 0);
 	return XDP_ABORTED;
 }

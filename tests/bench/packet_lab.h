@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/remade.h" /* floor.skel.h needs it */
+
 #include "floor.skel.h"
 #include "lib/memory.h"
 #include "model/flow_key.h"
@@ -30,6 +32,8 @@
 #define LAB_VIP	       "192.0.2.10"
 #define LAB_REPEAT     (1 << 20) /* packets a run: every flow at least once */
 #define LAB_ROUNDS_MAX 999
+
+static const __u8 lab_key[16] = "bench";
 
 struct lab_frame {
 	struct ethhdr eth;
@@ -54,8 +58,9 @@ static inline struct lab_frame lab_frame(bool syn)
 
 static inline void lab_backends(const struct maps *maps)
 {
+	const struct config_pool pool = {.forward = FORWARD_IPIP, .outer = {.df = true, .ttl = CONFIG_DEFAULT_TTL}};
 	struct next_hop hop = {.resolved = true,
-			       .ifindex = 1,
+			       .out_ifindex = 1,
 			       .mtu = 1500,
 			       .on_link = true,
 			       .mac = {2, 0, 0, 0, 0, 1},
@@ -65,12 +70,12 @@ static inline void lab_backends(const struct maps *maps)
 	for (__u16 i = 1; i <= LAB_BACKENDS; i++) {
 		struct address address = {.family = AF_INET, .word = {htonl(0x0ac80100U + i)}};
 
-		header_build(&maps->backends[i], FORWARD_IPIP, 0, &address, &hop);
+		header_build(&maps->backends[i], &pool, &address, &hop);
 		maps->backends[i].flags |= BACKEND_SERVES;
 	}
 }
 
-static inline void lab_slots(const struct maps *maps, const __u8 key[16])
+static inline void lab_slots(const struct maps *maps)
 {
 	struct maglev_backend members[LAB_BACKENDS] = {0};
 	char names[LAB_BACKENDS][16];
@@ -80,7 +85,7 @@ static inline void lab_slots(const struct maps *maps, const __u8 key[16])
 		snprintf(names[i], sizeof(names[i]), "backend%u", i);
 		members[i] = (struct maglev_backend){.name = names[i], .weight = 100, .owner = i + 1};
 	}
-	maglev_build(owner, LAB_SLOTS, members, LAB_BACKENDS, key);
+	maglev_build(owner, LAB_SLOTS, members, LAB_BACKENDS, lab_key);
 	for (__u32 i = 0; i < LAB_SLOTS; i++)
 		maps->slots[i] = (struct slot){.owner = owner[i]};
 	free(owner);
@@ -95,23 +100,60 @@ static inline int lab_vip(const struct maps *maps)
 	return sync_vips(maps, &plan, VIPS_ALL);
 }
 
+/*
+ * Loads the driver and the floors so that the driver can call a program with these features: only programs of one kind
+ * call each other. NULL: errno tells why not.
+ */
+static inline struct floor_bpf *lab_floor(__u32 features)
+{
+	struct floor_bpf *floor = floor_bpf__open();
+	struct bpf_program *program;
+	int err;
+
+	if (!floor)
+		return NULL;
+	bpf_object__for_each_program(program, floor->obj)
+	{
+		bpf_program__set_expected_attach_type(program, 0);
+		if (features & FEATURE_MULTI)
+			bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
+	}
+	err = floor_bpf__load(floor);
+	if (!err)
+		return floor;
+	floor_bpf__destroy(floor);
+	errno = -err;
+	return NULL;
+}
+
+/* Loads the program over new maps of the default sizes. `settings`: features, flow_capacity and replies. Negative
+ * errno.
+ */
+static inline int lab_load_with(struct program *program, struct maps *maps, struct settings *settings)
+{
+	int err;
+
+	flow_key_expand(&settings->key, lab_key);
+	settings->slot_capacity = 1 << 20;
+	settings->fragment_capacity = CONFIG_DEFAULT_FRAGMENT_RECORDS;
+	settings->source_capacity = CONFIG_DEFAULT_SOURCE_RECORDS;
+	maps_init(maps);
+	program_init(program);
+	err = program_load(program, maps, settings);
+	maps->slot_capacity = settings->slot_capacity;
+	return err ?: maps_mmap(maps);
+}
+
 /* Loads the program with these features over new maps and fills them. Negative errno. */
 static inline int lab_load(struct program *program, struct maps *maps, __u32 features, __u32 records)
 {
-	static const __u8 key[16] = "bench";
-	struct settings settings = {.features = features, .slot_capacity = 1 << 20, .flow_capacity = records};
-	int err;
+	struct settings settings = {.features = features, .flow_capacity = records};
+	int err = lab_load_with(program, maps, &settings);
 
-	flow_key_expand(&settings.key, key);
-	maps_init(maps);
-	program_init(program);
-	err = program_load(program, maps, &settings);
-	maps->slot_capacity = settings.slot_capacity;
-	err = err ?: maps_mmap(maps);
 	if (err)
 		return err;
 	lab_backends(maps);
-	lab_slots(maps, key);
+	lab_slots(maps);
 	return lab_vip(maps);
 }
 

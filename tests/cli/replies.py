@@ -17,8 +17,10 @@ AIM = {"to": "192.0.2.10:80 via 10.0.0.11", "via": "vip", "why": None}
 
 def backend(pool, name, index, **more):
     return {
-        "pool": pool, "name": name, "index": index, "address": f"10.0.0.{10 + index}", "resolved": True, "why": None,
-        "interface": "eth0", "next_hop": f"10.0.0.{10 + index}", "mac": "02:00:00:00:00:b1", "mtu": 1500, "slots": 5,
+        "pool": pool, "name": name, "index": index, "address": f"10.0.0.{10 + index}", "server_id": None, "resolved": True,
+        "local": False, "why": None,
+        "interface": "eth0", "parent": None, "tags": None, "next_hop": f"10.0.0.{10 + index}",
+        "mac": "02:00:00:00:00:b1", "mtu": 1500, "slots": 5,
         "records": 0, "packets": 0, "bytes": 0, "state": "up", "state_since": ago(11045), "kept": False, "drained": False,
         "weight": 100,
         "weight_now": 100, "share": 0.5, "probe": "GET /healthz: 200 after 0.9 ms", "trouble": None,
@@ -40,7 +42,8 @@ def down(**more):
 
 
 BACKENDS = [
-    backend("web", "web1", 1, weight=300, weight_now=300, share=0.75, packets=12345678, bytes=9007199254740993),
+    backend("web", "web1", 1, weight=300, weight_now=300, share=0.75, packets=12345678, bytes=9007199254740993,
+            interface="eth0.10", parent="eth0", tags="802.1Q 10"),
     backend("web", "web2", 2, share=0.25, resolved=False, why="no route to 10.0.0.12", interface=None, next_hop=None,
             mac=None, mtu=None, slots=2),
     backend("dns", "web1", 3, share=1.0, slots=7, packets=9999, bytes=10000),
@@ -67,7 +70,8 @@ STANDINGS = [
 
 def pool(name, **more):
     return {"name": name, "forward": "gue", "table_size": 65537, "first_slot": 0, "backends": 2, "resolved": 2,
-            "services": ["www"], "packets": 5, "bytes": 500, "state": "ok", "usable": True, "up": 2, "kept": 0,
+            "services": ["www"], "source_services": [], "outer": {"df": True, "ttl": 64, "source": []},
+            "quic": [], "packets": 5, "bytes": 500, "state": "ok", "usable": True, "up": 2, "kept": 0,
             "slots_open": 0, "slots_settled": 0, "moving": 0, "records": 0, "tracked_share": 0.002,
             "troubled": 0, "min_healthy": 1, "degraded": False, "fallback": None, "fallback_in_use": False,
             "effective": name, **more}
@@ -81,8 +85,32 @@ POOLS = [
     pool("new", state="settling", usable=False, up=0),
     pool("blind", troubled=2),
 ]
-SERVICES = [{"name": "www", "addresses": ["192.0.2.10"], "ports": ["80/tcp"], "pool": "web", "hash": "flow",
-             "packets": 5, "bytes": 500, "tracked": 2}]
+
+
+def service(name, **more):
+    return {"name": name, "addresses": ["192.0.2.10"], "ports": ["80/tcp"], "pool": "web", "hash": "flow",
+            "unknown_port": "pass", "echo": "answer", "fragments": "follow", "vlan": None, "mss": None, "sources": [],
+            "limits": None, "packets": 5, "bytes": 500, "tracked": 2, **more}
+
+
+SERVICES = [service("www")]
+
+# with all that they can be asked for
+ASKING_SERVICES = [
+    service("guarded", vlan=7, mss=1400,
+            sources=[{"action": "deny", "pool": None, "prefixes": 12}, {"action": "pool", "pool": "web", "prefixes": 1}],
+            limits={"source": {"packets": 1000, "packets_burst": 100, "connections": None, "connections_burst": None,
+                               "prefix4": 32, "prefix6": 64},
+                    "service": {"packets": None, "packets_burst": None, "connections": 5000, "connections_burst": 500},
+                    "excess": "pass"}),
+    service("odd", mss="auto", unknown_port="reject", echo="drop", fragments="source"),
+    service("www"),
+]
+ASKING_POOLS = [
+    pool("inner", services=[], source_services=["guarded"],
+         outer={"df": False, "ttl": 32, "source": ["10.7.0.0/16", "2001:db8:7::/64"]}),
+    pool("quic", quic=[{"config": 0, "server_id_length": 8}, {"config": 3, "server_id_length": 4}]),
+]
 
 
 def flow_sum(pool, backend, phase, records):
@@ -101,8 +129,8 @@ def flow_record(number, **more):
 
 
 RECORDS = [flow_record(number) for number in range(3)]
-NEIGHBOURS = [{"address": "10.0.0.11", "interface": "eth0", "mac": "02:00:00:00:00:b1", "known": True,
-               "state": "reachable", "backends": 1}]
+NEIGHBOURS = [{"address": "10.0.0.11", "interface": "eth0", "parent": None, "tags": None,
+               "mac": "02:00:00:00:00:b1", "known": True, "state": "reachable", "backends": 1}]
 DROPS = [
     {"reason": "forwarded", "action": "tx", "help": "sent to a backend", "packets": 5, "bytes": 500},
     {"reason": "no_backend", "action": "drop", "help": "no usable backend", "packets": 0, "bytes": 0},
@@ -114,9 +142,9 @@ STATUS = {
     "state_saved": True,
     "interfaces": [
         {"name": "eth0", "ifindex": 2, "attach": "exclusive", "attached": True, "reattached": 0, "mode": "native",
-         "why": ""},
+         "why": "", "hint": None},
         {"name": "eth1", "ifindex": 0, "attach": "shared", "attached": False, "reattached": 0, "mode": "none",
-         "why": "no such interface"},
+         "why": "no such interface", "hint": None},
     ],
     "services": 1, "pools": 2, "backends": 3, "backends_unresolved": 1,
     "backend_states": {"up": 1, "drain": 1, "maint": 0, "down": 1}, "backends_kept": 0, "pools_degraded": 1,
@@ -151,3 +179,8 @@ CHANGES = {"changes": [{"change": "add", "what": "backend web/web3", "detail": "
 LINES = ("+ backend web/web3: weight 1\n"
          "- pool old\n    warning: removed: they are cut\n"
          "~ service www: pool web -> dns\n")
+
+DENIED = {"count": 2, "capacity": 100000, "next": None,
+          "deny": [{"prefix": "203.0.113.0/24", "left_ms": 600000}, {"prefix": "2001:db8::/32", "left_ms": None}]}
+DENY_ADDED = {"added": 1, "renewed": 0, "count": 2, "capacity": 100000, "warnings": []}
+DENY_REMOVED = {"removed": 2, "missing": 0, "count": 0, "capacity": 100000, "warnings": []}

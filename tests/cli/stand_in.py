@@ -35,6 +35,7 @@ class Agent:
             ("GET", "/v1/pools"): (200, replies.POOLS),
             ("GET", "/v1/flows"): self.answer_flows,
             ("GET", "/v1/drops"): (200, replies.DROPS),
+            ("GET", "/v1/deny"): (200, replies.DENIED),
             ("GET", "/v1/status"): (200, replies.STATUS),
             ("GET", "/v1/bpf"): (200, replies.BPF),
             ("GET", "/v1/events"): self.answer_events,

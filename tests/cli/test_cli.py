@@ -11,7 +11,8 @@ import threading
 
 import pytest
 
-from replies import BACKENDS, CHANGES, DROPS, LINES, REFUSED, STANDINGS, STATUS, backend, down
+from replies import (ASKING_POOLS, ASKING_SERVICES, BACKENDS, CHANGES, DROPS, LINES, REFUSED, SERVICES, STANDINGS,
+                     STATUS, backend, down)
 from stand_in import SLUICE, ask, on_terminal, run
 
 
@@ -39,9 +40,9 @@ def test_every_verb_has_help(verb):
 @pytest.mark.parametrize(("arguments", "message"), [
     ([], "usage: sluice"),
     (["relod"], "unknown verb 'relod': did you mean 'reload'?"),
-    (["d"], "'d' is ambiguous: diff, detach"),
+    (["d"], "'d' is ambiguous: deny, diff, detach"),
     ([""], "unknown verb ''"),
-    (["show"], "services, pools, backends, flows, neighbours, drops, events or bpf"),
+    (["show"], "services, pools, backends, flows, neighbours, drops, deny, events or bpf"),
     (["co", "x"], "'confirm' takes no 'x'"),
     (["c"], "'c' is ambiguous: check, confirm"),
     (["show", "tables"], "choose one of services, pools"),
@@ -77,10 +78,10 @@ def test_every_verb_has_help(verb):
     (["backend", "weight", "web", "web1", "65536"], "give a number from 0 to 65535"),
     (["backend", "weight", "web", "web1", "99999999999999999999"], "give a number from 0 to 65535"),
     (["backend", "weight", "web", "web1", "1", "--for", "1m"], "only a drain ends by itself"),
-    (["backend", "drain", "web", "web1", "--for", "10"], "--for 10: give a duration from 1s to 7d"),
+    (["backend", "drain", "web", "web1", "--for", "10"], "--for 10: give a duration from 1s to 365d"),
     (["backend", "drain", "web", "web1", "--for", "8d"], "from 1s to 7d"),
-    (["backend", "drain", "web", "web1", "--for", "999999999999999h"], "from 1s to 7d"),
-    (["backend", "drain", "web", "web1", "--for", "999ms"], "from 1s to 7d"),
+    (["backend", "drain", "web", "web1", "--for", "999999999999999h"], "from 1s to 365d"),
+    (["backend", "drain", "web", "web1", "--for", "999ms"], "from 1s to 365d"),
     (["backend", "drain", "web", "web1", "--reason", "x" * 120], "120 bytes: at most 119"),
     (["backend", "drain", "web", "web1", "--reason", "a\nb"], "one line"),
     (["backend", "drain", "web", "web1", "--reason", "\udcff"], "not UTF-8"),
@@ -195,9 +196,9 @@ def test_backends_table(agent):
 
 def test_backends_in_detail(agent):
     lines = ask(agent, "show", "backends", "web", "web1", "--long").stdout.splitlines()
-    assert lines[0].split() == ("POOL NAME ADDRESS STATE SINCE WEIGHT SHARE SLOTS RECORDS INTERFACE NEXT HOP MAC "
-                                "MTU PACKETS BYTES PROBE").split()
-    assert lines[1].split()[8:13] == ["5", "0", "eth0", "10.0.0.11", "02:00:00:00:00:b1"]
+    assert lines[0].split() == ("POOL NAME ADDRESS STATE SINCE WEIGHT SHARE SLOTS RECORDS INTERFACE PARENT "
+                                "VLAN TAGS NEXT HOP MAC MTU PACKETS BYTES PROBE").split()
+    assert lines[1].split()[8:15] == ["5", "0", "eth0.10", "eth0", "802.1Q", "10", "10.0.0.11"]
     assert lines[3:] == ["web/web1 probe http: up, 12 alike in a row, the last 0.3 s ago: "
                          "GET /healthz: 200 after 0.9 ms"]
 
@@ -270,6 +271,33 @@ def test_pools_table(agent):
         assert part in line
 
 
+def test_what_is_configured_beyond_the_usual_has_a_column(agent):
+    agent.answers["GET", "/v1/services"] = (200, SERVICES)
+    assert ask(agent, "show", "services").stdout.splitlines()[0].split() == (
+        "NAME ADDRESSES PORTS POOL HASH PACKETS BYTES".split())
+    agent.answers["GET", "/v1/services"] = (200, ASKING_SERVICES)
+    lines = ask(agent, "show", "services").stdout.splitlines()
+    assert lines[0].split() == "NAME ADDRESSES PORTS POOL HASH OPTIONS PACKETS BYTES".split()
+    assert ("  VLAN 7, MSS 1400, 2 source rules, 1000 packets/s a source, 5000 connections/s in all, excess: pass  "
+            in lines[1])
+    assert "  MSS auto, unknown ports: reject, echo: drop, fragments: source  " in lines[2]
+    assert lines[3].split()[5] == "-"
+    agent.answers["GET", "/v1/pools"] = (200, ASKING_POOLS)
+    lines = ask(agent, "show", "pools").stdout.splitlines()
+    assert lines[0].split() == "NAME UP STATE FALLBACK FORWARD SERVICES SOURCES OF OPTIONS PACKETS BYTES".split()
+    assert "  guarded     outer TTL 32, no DF, outer source 10.7.0.0/16, outer source 2001:db8:7::/64  " in lines[1]
+    assert "  QUIC 0:8 3:4  " in lines[2]
+
+
+def test_backends_of_this_host_and_with_server_ids(agent):
+    here = backend("web", "here", 1, local=True, interface=None, next_hop=None, mac=None, mtu=None)
+    agent.answers["GET", "/v1/backends"] = (200, [here, backend("web", "there", 2, server_id="0a0b")])
+    lines = ask(agent, "show", "backends").stdout.splitlines()
+    assert lines[0].split()[:6] == "POOL NAME ADDRESS LOCAL SERVER ID".split()
+    assert lines[1].split()[3:5] == ["yes", "-"]
+    assert lines[2].split()[3:5] == ["no", "0a0b"]
+
+
 def test_pools_have_the_colour_of_their_state(agent):
     text = on_terminal("--socket", agent.path, "show", "pools")[1]
     for part in ("31mdegraded, ", "31mfallback: ", "31mempty ", "33msettling ", "33mok, 2 not probed "):
@@ -314,6 +342,13 @@ def test_status(agent):
     agent.answers["GET", "/v1/status"] = (200, {**STATUS, "last_error": "c.yaml:1:2: error: wrong"})
     assert ("\nThe last configuration was refused, and the one before it runs on:\nc.yaml:1:2: error: wrong\n"
             in ask(agent, "status").stdout)
+
+
+def test_status_tells_what_is_to_be_changed_at_interfaces(agent):
+    hint = "its hardware takes VLAN tags off before XDP sees them: ethtool -K eth0 rxvlan off"
+    eth0, eth1 = STATUS["interfaces"]
+    agent.answers["GET", "/v1/status"] = (200, {**STATUS, "interfaces": [{**eth0, "hint": hint}, eth1]})
+    assert f"  attached; {hint}\n" in ask(agent, "status").stdout
 
 
 def test_status_tells_what_waits_for_the_operator(agent):
@@ -476,6 +511,15 @@ def test_check_asks_the_agent_what_would_break(agent, right):
     assert agent.bodies["/v1/diff"] == right.read_bytes()
     result = ask(agent, "check", "--json", right)
     assert json.loads(result.stdout) == {"ok": True, "errors": None, "warnings": ["pool old: removed: they are cut"]}
+
+
+def test_check_advises_without_an_agent(folder, right):
+    text = right.read_text(encoding="ascii")
+    right.write_text(text.replace("pool: web}}", "pool: web, sources: [{from: 10.0.0.0/8, action: allow}]}}"),
+                     encoding="ascii")
+    result = run("--socket", folder / "none", "check", right)
+    assert (result.returncode, result.stdout.split(", and")[0]) == (
+        0, says_ok(right) + "    warning: service www: its sources only allow")
 
 
 def test_check_cuts_a_long_list_of_warnings(agent, right):

@@ -70,6 +70,7 @@ def keys(value):
     ["show", "flows"], ["show", "flows", "--records"], ["show", "drops"], ["show", "events"], ["show", "bpf"], ["watch", "--count", "1"], ["diff"], ["reload"],
     ["apply", os.devnull], ["rollback"], ["confirm"], ["check", os.devnull], ["version"],
     ["backend", "maint", "web", "gone", "none"],
+    ["show", "deny"], ["deny", "add", "::1"], ["deny", "remove", "--all"],
 ], ids=" ".join)
 def test_manual_names_every_key(agent, arguments):
     def operate():
@@ -78,7 +79,8 @@ def test_manual_names_every_key(agent, arguments):
         return 200, {"backend": replies.STANDINGS[6]}
 
     agent.answers.update({
-        ("GET", "/v1/services"): (200, replies.SERVICES),
+        ("GET", "/v1/services"): (200, replies.ASKING_SERVICES),
+        ("GET", "/v1/pools"): (200, replies.ASKING_POOLS),
         ("GET", "/v1/neighbours"): (200, replies.NEIGHBOURS),
         ("GET", "/v1/backends"): (200, replies.STANDINGS),
         ("GET", "/v1/diff"): (200, replies.CHANGES),
@@ -87,6 +89,9 @@ def test_manual_names_every_key(agent, arguments):
         ("POST", "/v1/rollback"): (200, replies.CHANGES),
         ("POST", "/v1/confirm"): (200, {}),
         ("POST", "/v1/backend"): operate,
+        ("GET", "/v1/deny"): (200, replies.DENIED),
+        ("POST", "/v1/deny/add"): (200, replies.DENY_ADDED),
+        ("POST", "/v1/deny/remove"): (200, replies.DENY_REMOVED),
     })
     if arguments[0] == "watch":
         agent.stream = lambda write, *_: write(json.dumps(replies.EVENTS[1]).encode() + b"\n")
@@ -97,8 +102,8 @@ def test_manual_names_every_key(agent, arguments):
 
 def keys_made():
     """Those that the agent's sources put into what they answer."""
-    for name in ("out/report*.c", "out/dataplane.c", "out/events.c", "probe/prober.c", "model/config_diff.c",
-                 "agent/reload.c", "agent/operate.c"):
+    for name in ("out/report*.c", "out/dataplane.c", "out/events.c", "probe/prober.c", "model/config_diff*.c",
+                 "agent/reload.c", "agent/operate.c", "agent/deny.c"):
         for path in sorted((TREE / "user").glob(name)):
             text = path.read_text(encoding="utf-8")
             yield from re.findall(r'\b(?:set|member_\w+|list_\w+|json_object_set_new\w*)\([^,;()]+, "([a-z]\w*)"', text)
@@ -111,8 +116,9 @@ def test_manual_names_every_key_that_is_made():
     assert {"uptime_s", "held_ms", "under_way", "attached", "severity", "effective", "detail", "warnings"} <= made
     assert made <= LITERALS
     # and the stand-in agent has all that tables and status are made from
-    said = set(keys([replies.STATUS, replies.SERVICES, replies.POOLS, replies.STANDINGS, replies.NEIGHBOURS,
-                     replies.FLOWS, replies.RECORDS, replies.DROPS, replies.EVENTS, replies.BPF, replies.CHANGES]))
+    said = set(keys([replies.STATUS, replies.ASKING_SERVICES, replies.ASKING_POOLS, replies.STANDINGS, replies.NEIGHBOURS,
+                     replies.FLOWS, replies.RECORDS, replies.DROPS, replies.DENIED, replies.DENY_ADDED, replies.DENY_REMOVED,
+                     replies.EVENTS, replies.BPF, replies.CHANGES]))
     assert made - said <= {"complete", "confirm_ms", "error", "next"}  # of pieces of records, apply's, and a refusal's
 
 
@@ -154,6 +160,9 @@ def complete(agent, *words):
 @pytest.mark.parametrize(("words", "offered"), [
     (["ba"], ["backend"]),
     (["show", "e"], ["events"]),
+    (["deny", "a"], ["add"]),
+    (["deny", "add", "--f"], ["--for", "--file"]),
+    (["deny", "remove", "2"], ["203.0.113.0/24", "2001:db8::/32"]),
     (["backend", ""], ["drain", "maint", "ready", "weight"]),
     (["backend", "drain", "w"], ["web"]),
     (["backend", "drain", "--for", "5m", "web", "web"], ["web1", "web2"]),

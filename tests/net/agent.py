@@ -173,7 +173,7 @@ class Agent:
     def states(self, pool):
         return {item["name"]: item["state"] for item in self.show("backends", pool)}
 
-    def wait_state(self, pool, name, state, seconds=10.0):
+    def wait_state(self, pool, name, state, seconds=30.0):
         """Waits until the backend (or, with None, every one of the pool) is in this state."""
         def reached():
             states = self.states(pool)
@@ -192,7 +192,7 @@ class Agent:
         events = self.events()
         return events[-1]["id"] if events else 0
 
-    def wait_event(self, kind, pool=None, backend=None, since=0, seconds=10.0):
+    def wait_event(self, kind, pool=None, backend=None, since=0, seconds=30.0):
         return wait_for(lambda: self.events(kind, pool, backend, since), f"event {kind} {pool} {backend}",
                         seconds)[0]
 

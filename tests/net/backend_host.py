@@ -22,7 +22,8 @@ import time
 import pytest
 
 scapy = pytest.importorskip("scapy.all")
-from scapy.all import IP, UDP, Ether, IPv6, Raw  # noqa: E402
+from scapy.all import (IP, UDP, Ether, HBHOptUnknown, IPOption_NOP, IPv6, IPv6ExtHdrDestOpt,  # noqa: E402
+                       IPv6ExtHdrHopByHop, Raw)
 
 BUILD = pathlib.Path(os.environ.get("BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 PROGRAM = BUILD.absolute() / "sluice-backend"
@@ -34,6 +35,7 @@ CLIENT = {4: "198.51.100.7", 6: "2001:db8:c::7"}
 VIP = {4: "192.0.2.10", 6: "2001:db8::10"}
 NOT_VIP = {4: "192.0.2.11", 6: "2001:db8::11"}
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+EXPERIMENT = 0x1e  # an IPv6 option that is skipped where it is not known (RFC 4727)
 PATIENCE = 10  # seconds until an awaited thing counts as missing
 
 
@@ -116,7 +118,17 @@ class Hosts:
             run("ip", "link", "set", interface, "up", ns=ns)
         for version, gateway in BALANCER.items():
             run("ip", f"-{version}", "route", "add", "default", "via", gateway, ns=self.host)
+        self.await_link_local()
         self.peer_mac, self.host_mac = self.mac(self.peer, "p0"), self.mac(self.host, "h0")
+
+    def await_link_local(self):
+        """Addresses that the kernel makes once the link is up: or they would be no part of the first snapshot."""
+        for ns, interface in ((self.peer, "p0"), (self.host, "h0")):
+            local = ("ip", "-6", "route", "show", "table", "local", "root", "fe80::/10", "dev", interface)
+            end = time.monotonic() + PATIENCE
+            while not run(*local, ns=ns).stdout:
+                assert time.monotonic() < end, f"{interface} has no link-local address"
+                time.sleep(0.01)
 
     @staticmethod
     def mac(ns, interface):
@@ -129,9 +141,9 @@ class Hosts:
     def backend(self, command, *options, check=True):
         return run(PROGRAM, command, "--state", self.state, *options, ns=self.host, check=check)
 
-    def up(self, *options, vips=VIP.values(), check=True):
+    def up(self, *options, vips=VIP.values(), sources=BALANCER.values(), check=True):
         chosen = [word for vip in vips for word in ("--vip", vip)]
-        chosen += ["--from", BALANCER[4], "--from", BALANCER[6]]
+        chosen += [word for source in sources for word in ("--from", source)]
         return self.backend("up", *chosen, *options, check=check)
 
     def status(self):
@@ -186,6 +198,21 @@ def inner(version, payload, source=None, destination=None, traffic_class=0):
     header = IP(src=source, dst=destination, tos=traffic_class) if version == 4 else \
         IPv6(src=source, dst=destination, tc=traffic_class)
     return header / UDP(sport=40000, dport=5000) / Raw(payload)
+
+
+def hop_by_hop(length=4):
+    return IPv6ExtHdrHopByHop(options=HBHOptUnknown(otype=EXPERIMENT, optdata=bytes(length)))
+
+
+def destination_options(length=12):
+    return IPv6ExtHdrDestOpt(options=HBHOptUnknown(otype=EXPERIMENT, optdata=bytes(length)))
+
+
+def header_with_more(version):
+    """The client's header to the VIP, with all the options that IPv4 has room for, or with extension headers."""
+    if version == 4:
+        return IP(src=CLIENT[4], dst=VIP[4], options=[IPOption_NOP()] * 40)
+    return IPv6(src=CLIENT[6], dst=VIP[6]) / hop_by_hop() / destination_options(200)
 
 
 @pytest.fixture(scope="module")

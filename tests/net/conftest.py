@@ -1,18 +1,84 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""One topology a test module, with its backends and an agent; everything is taken down afterwards, come what may."""
+"""One topology a test module, with its backends and an agent; everything is taken down afterwards, come what may.
+
+The modules run in several processes, for they mostly wait (pytest-xdist: `make net`). Those that make both cores work
+are one process's, so that none of them meets another.
+"""
+import contextlib
 import itertools
 import os
+import pathlib
 import shutil
 import signal
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 import agent as agents
 import topology as topologies
 import trouble
 
-# what was made is taken down then, as with Ctrl-C
-signal.signal(signal.SIGTERM, lambda *_: pytest.exit("ended by SIGTERM"))
+# these first, or one would be left alone at the end
+LOAD = ("test_transition_flood", "test_transition_restart", "test_transition_balancers", "test_kills",
+        "test_transition", "test_limits_flood")
+LONGEST = ("test_damage", "test_forward", "test_verdicts", "test_trouble", "test_agent", "test_events")
+ORDER = {name: number for number, name in enumerate(LOAD + LONGEST)}
+PATIENCE = 60  # seconds for the processes to take down what they made
+
+
+def stop(number, _):
+    """What was made is taken down then; nothing more interrupts that."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    pytest.exit(f"ended by {signal.Signals(number).name}")
+
+
+for stopping in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(stopping, stop)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: ORDER.get(item.path.stem, len(ORDER)))
+
+
+class Modules(LoadFileScheduling):
+    """A module is one process's, for its lab; all of LOAD are one's."""
+
+    def _split_scope(self, nodeid):
+        module = super()._split_scope(nodeid)
+        return "load" if pathlib.PurePath(module).stem in LOAD else module
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Modules(config, log)
+
+
+class Ending:
+    """Lets the other processes end by themselves when this one is interrupted: pytest-xdist would kill them soon."""
+
+    def __init__(self):
+        self.nodes = []
+
+    def pytest_testnodeready(self, node):
+        self.nodes.append(node)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, exitstatus):
+        if exitstatus != pytest.ExitCode.INTERRUPTED or not self.nodes:
+            return
+        for children in pathlib.Path("/proc/self/task").glob("*/children"):
+            for pid in map(int, children.read_text().split()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+        for node in self.nodes:
+            with contextlib.suppress(EOFError, OSError, node.channel.RemoteError):
+                node.channel.waitclose(PATIENCE)
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Ending())
+
 
 TOOLS = {"ip": "iproute2", "ethtool": "ethtool", "nsenter": "util-linux", "nginx": "nginx-light", "curl": "curl",
          "wrk": "wrk", "iperf3": "iperf3", "sysctl": "procps"}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * SYNs of random sources in 10.99.0.0/16, as many as the host makes: `flood INTERFACE MAC VIP PORT TIMES`, each so
- * many times. It goes on until its standard input ends, and then prints how many packets there were, as JSON.
+ * SYNs of random sources in 10.99.0.0/16, as many as the host makes: `flood INTERFACE MAC VIP PORT TIMES [SOURCES]`,
+ * each so many times. With SOURCES, those come from so many addresses from 10.99.0.0 on instead, one after the other.
+ * It goes on until its standard input ends, and then prints how many packets there were, as JSON.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -11,6 +12,7 @@
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +32,8 @@ struct syn {
 
 struct flood {
 	int socket;
-	__u64 random; /* never 0 */
+	__u64 random;	       /* never 0 */
+	__u32 sources, source; /* how many in turn, 0: random ones; and whose turn it is */
 	struct syn syns[BATCH];
 	struct iovec parts[BATCH];
 	struct mmsghdr messages[BATCH];
@@ -59,11 +62,19 @@ static __be16 checksum(__u32 sum)
 	return htons((__u16) ~(sum + (sum >> 16)));
 }
 
+static __u32 next_source(struct flood *flood, __u64 random)
+{
+	if (!flood->sources)
+		return random & 0xffff;
+	flood->source = (flood->source + 1) % flood->sources;
+	return flood->source;
+}
+
 static void renew(struct flood *flood, struct syn *syn)
 {
 	__u64 random = next_random(flood);
 
-	syn->ip.saddr = htonl(0x0a630000U | (random & 0xffff));
+	syn->ip.saddr = htonl(0x0a630000U + next_source(flood, random));
 	syn->ip.check = 0;
 	syn->ip.check = checksum(add16(&syn->ip, sizeof(syn->ip), 0));
 	syn->tcp.source = htons((__u16)(1024 + (random >> 16 & 0xffff) % 64512));
@@ -111,18 +122,35 @@ static bool ended(void)
 	return poll(&input, 1, 0) != 0;
 }
 
+/* The other end may be full. Random sources are given up then, but those in turn wait, so that each of them comes. */
+static __u64 send_batch(struct flood *flood)
+{
+	int sent = 0;
+
+	do {
+		int taken = sendmmsg(flood->socket, flood->messages + sent, (unsigned int)(BATCH - sent), 0);
+
+		if (taken > 0)
+			sent += taken;
+		else if (flood->sources)
+			sched_yield();
+	} while (flood->sources && sent < BATCH && !ended());
+	return (__u64)sent;
+}
+
 int main(int argc, char **argv)
 {
 	static struct flood flood;
-	struct ether_addr *mac = argc == 6 ? ether_aton(argv[2]) : NULL;
+	struct ether_addr *mac = argc == 6 || argc == 7 ? ether_aton(argv[2]) : NULL;
 	struct in_addr vip;
 	__u64 sent = 0, begun = clock_us();
 
 	if (!mac || inet_pton(AF_INET, argv[3], &vip) != 1) {
-		fprintf(stderr, "usage: flood INTERFACE MAC VIP PORT TIMES\n");
+		fprintf(stderr, "usage: flood INTERFACE MAC VIP PORT TIMES [SOURCES]\n");
 		return 2;
 	}
 	flood.random = begun | 1;
+	flood.sources = argc == 7 ? (__u32)atoi(argv[6]) : 0;
 	flood.socket = open_at(argv[1]);
 	if (flood.socket < 0) {
 		perror("flood");
@@ -132,11 +160,8 @@ int main(int argc, char **argv)
 	while (!ended()) {
 		for (int i = 0; i < BATCH; i++)
 			renew(&flood, &flood.syns[i]);
-		for (int times = atoi(argv[5]); times > 0; times--) {
-			int taken = sendmmsg(flood.socket, flood.messages, BATCH, 0);
-
-			sent += taken > 0 ? (__u64)taken : 0; /* else the other end was full */
-		}
+		for (int times = atoi(argv[5]); times > 0; times--)
+			sent += send_batch(&flood);
 	}
 	printf("{\"sent\": %llu, \"seconds\": %.3f}\n", sent, (double)(clock_us() - begun) / 1e6);
 	return 0;

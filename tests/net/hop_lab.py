@@ -16,6 +16,7 @@ import select
 import socket
 import struct
 import threading
+import time
 
 from backend_host import BALANCER, CLIENT, FAMILY, GUE_PORT, PATIENCE, PROGRAM, VIP, Wire, run, within
 
@@ -113,7 +114,7 @@ class Host:
         run("ip", "link", "set", port, "mtu", "1600", "master", "p0", "up", ns=peer)
         run("ip", "link", "set", "h0", "mtu", "1600", ns=self.ns)
         run("ip", "address", "add", f"{self.addresses[4]}/24", "dev", "h0", ns=self.ns)
-        run("ip", "address", "add", f"{self.addresses[6]}/64", "dev", "h0", ns=self.ns)
+        run("ip", "address", "add", f"{self.addresses[6]}/64", "dev", "h0", "nodad", ns=self.ns)
         run("ethtool", "-K", "h0", "tx", "off", ns=self.ns)
         run("ip", "link", "set", "h0", "up", ns=self.ns)
         for version, gateway in BALANCER.items():
@@ -133,6 +134,17 @@ class Host:
 
     def forwarded(self):
         return self.counters()["forwarded"]
+
+    def await_counted(self, before, **more):
+        """Until these counters are so many more than `before`."""
+        def counted():
+            now = self.counters()
+            return {name: now[name] - before[name] for name in more}
+
+        deadline = time.monotonic() + PATIENCE
+        while (seen := counted()) != more:
+            assert time.monotonic() < deadline, f"{seen} instead of {more}"
+            time.sleep(0.02)
 
     def listen(self, version, kind=socket.SOCK_STREAM, address=None):
         """`address`: "::" for a socket that serves both versions."""
@@ -175,7 +187,7 @@ class Lab:
         run("ip", "link", "add", "p0", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0", ns=self.peer)
         run("ip", "link", "set", "p0", "mtu", "1600", ns=self.peer)
         run("ip", "address", "add", f"{BALANCER[4]}/24", "dev", "p0", ns=self.peer)
-        run("ip", "address", "add", f"{BALANCER[6]}/64", "dev", "p0", ns=self.peer)
+        run("ip", "address", "add", f"{BALANCER[6]}/64", "dev", "p0", "nodad", ns=self.peer)
         run("ip", "link", "set", "p0", "up", ns=self.peer)
         self.a.make(self.peer, "a0", 101)
         self.b.make(self.peer, "b0", 102)
@@ -183,7 +195,9 @@ class Lab:
         self.tun = within(self.peer, self.open_tun)
         run("ip", "link", "set", "t0", "up", ns=self.peer)
         for version in (4, 6):
-            run("ip", "address", "add", CLIENT[version], "dev", "t0", ns=self.peer)
+            # IPv6 makes an address in the background otherwise, and the route wants it now
+            nodad = ("nodad",) if version == 6 else ()
+            run("ip", "address", "add", CLIENT[version], "dev", "t0", *nodad, ns=self.peer)
             run("ip", f"-{version}", "route", "add", VIP[version], "dev", "t0", "src", CLIENT[version], ns=self.peer)
 
     @staticmethod

@@ -19,7 +19,7 @@ from topology import BACKENDS, CLIENTS, HERE, HTTP, PYTHON, SEGMENTS, Backends, 
 MORE = {"near3": ("front", 13), "far3": ("far", 13)}
 HOSTS = {**BACKENDS, **MORE}
 # an ample timeout: the machine is busy, and what is tested is not how fast a failure is found
-PROBE = {"type": "http", "path": "/probe", "interval": "500ms", "timeout": "500ms", "rise": 2, "fall": 2}
+PROBE = {"type": "http", "path": "/probe", "interval": "500ms", "timeout": "500ms", "rise": 2, "fall": 3}
 CONFIG = {
     "interfaces": [{"name": "eth0", "mode": "native"}, {"name": "eth1", "mode": "native"}], "hash_key": KEY,
     "pools": {"all": {"forward": "gue", "probe": PROBE, "hold_down": "off", "backends": [

@@ -12,7 +12,7 @@ from agent import MIX, SOURCE, UnixConnection, backends, base_config, vip
 from topology import BACKENDS, ECHO, HTTP, curl, wait_for
 
 PROBE = {"type": "http", "path": "/probe", "interval": "500ms", "timeout": "500ms", "fast_interval": "100ms",
-         "rise": 2, "fall": 2}
+         "rise": 2, "fall": 3}
 SIX, STEADY = vip(MIX, 4), vip(SOURCE, 4)
 
 

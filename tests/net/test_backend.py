@@ -102,7 +102,9 @@ def test_gue_private_data_is_stepped_over(up):
 
 
 @pytest.mark.parametrize("outer,version", MIXES)
-def test_ecn_follows_rfc6040(up, outer, version):
+@pytest.mark.parametrize("how", ENCAPSULATIONS)
+def test_ecn_follows_rfc6040(up, how, outer, version):
+    """The outer header's DSCP, another one, stays outside."""
     not_ect, ect1, ect0, ce = 0, 1, 2, 3
     outgoing = {(o, i): i for o in range(4) for i in range(4)}  # (outer, inner) → arrives; None: dropped
     outgoing.update({(ce, ect0): ce, (ce, ect1): ce, (ce, not_ect): None, (ect1, ect0): ect1})
@@ -115,7 +117,7 @@ def test_ecn_follows_rfc6040(up, outer, version):
             server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
         for (o, i) in outgoing:
             packet = inner(version, bytes([o, i]), traffic_class=dscp | i)
-            wire.send(up.encapsulated("ipip", outer, packet, traffic_class=o))
+            wire.send(up.encapsulated(how, outer, packet, traffic_class=0x0a << 2 | o))
         arrived = {}
         for _ in range(sum(expected is not None for expected in outgoing.values())):
             payload, control, _, _ = server.recvmsg(100, 100)

@@ -64,6 +64,34 @@ def test_rp_filter_is_changed_only_when_asked(down):
         run("sysctl", "-w", f"{setting}=0", ns=down.host)
 
 
+@pytest.mark.parametrize("outer,prefix,addresses", [
+    (4, "10.77.0.0/16", ["10.77.0.1", "10.77.200.9", "10.77.255.254"]),
+    (6, "fd77::/64", ["fd77::1", "fd77::1234:5678", "fd77::ffff:ffff:ffff:ffff"])])
+@pytest.mark.parametrize("version", [4, 6])
+def test_outer_sources_of_a_prefix(down, outer, prefix, addresses, version):
+    """As a pool's `outer: source` makes them. No route leads back to them; a strict filter is no obstacle."""
+    setting, host = "net.ipv4.conf.h0.rp_filter", down.host
+    run("sysctl", "-w", f"{setting}=1", ns=host)
+    run("ip", f"-{outer}", "route", "add", "blackhole", prefix, ns=host)
+    try:
+        down.up()
+        with down.server(version) as server:
+            down.wire().send(down.encapsulated("ipip", outer, inner(version, b"bad"), source=addresses[0]))
+            down.wire().send(down.encapsulated("ipip", outer, inner(version, b"good")))
+            assert server.recv(100) == b"good"
+        advice = [line for line in down.status()["advice"] if "--from" in line]
+        assert len(advice) == 1 and addresses[0] in advice[0] and "outer: source" in advice[0]
+        down.up(sources=[prefix])
+        assert not [line for line in down.status()["advice"] if "--from" in line]
+        with down.server(version) as server:
+            for address in addresses:
+                down.wire().send(down.encapsulated("ipip", outer, inner(version, address.encode()), source=address))
+                assert server.recv(100) == address.encode()
+    finally:
+        run("ip", f"-{outer}", "route", "delete", "blackhole", prefix, ns=host)
+        run("sysctl", "-w", f"{setting}=0", ns=host)
+
+
 def test_up_again_applies_the_difference(down):
     before = down.snapshot()
     down.up(vips=[VIP[4], "192.0.2.64/28"])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Events: kept, streamed and told to hooks, and no flood of them and no slow reader is the agent's trouble."""
 import contextlib
+import itertools
 import json
 import pathlib
 import re
@@ -16,7 +17,7 @@ import pytest
 
 from agent import UnixConnection
 from operators import STEADY, config, fresh_lab, restart, server_gone, slots, wish  # noqa: F401
-from topology import BUILD, Stream, wait_for
+from topology import BUILD, SEGMENTS, Stream, address, wait_for
 
 KEYS = {"id", "time", "event", "severity", "pool", "backend", "uid", "text"}
 KEPT = 10_000
@@ -260,7 +261,8 @@ def test_hanging_hook(lab, hook):
     wish(lab, "weight", "far1", weight=3)
     pids = hook.hanging()
     event = lab.agent.wait_event("hook_trouble", since=before)
-    assert "killed" in event["text"] and "not done within" in event["text"] and not any(map(alive, pids)), event
+    assert "killed" in event["text"] and "not done within" in event["text"], event
+    wait_for(lambda: not any(map(alive, pids)), "nothing of it is left")
 
 
 @pytest.mark.parametrize("sig", (signal.SIGTERM, signal.SIGKILL), ids=("end", "crash"))
@@ -273,6 +275,7 @@ def test_hook_is_told_after_a_restart(lab, hook, sig):
     wish(lab, "maint", "far1")
     hook.hanging()
     wish(lab, "weight", "far1", weight=3)
+    wait_written(lab.agent)
     lab.agent.end(sig)
     (hook.folder / "hang").unlink()
     lab.agent.start()
@@ -393,6 +396,8 @@ def many(count, probe):
 def test_burst(lab, hook):
     """Ten thousand events in one moment: who watches gets each, a hook is told how many it was not told."""
     agent, count = lab.agent, KEPT
+    # a veth's ring is short: the first probes of so many leave by another one than the stream's packets
+    lab.lb.ip(f"route replace 10.77.0.0/16 via {address(SEGMENTS['back'], 1, 4)}")
     notify(lab, hook, rate=60)
     agent.reload({**many(count, {"type": "tcp", "port": 9, "interval": "60m"}), "notify": agent.config["notify"]})
     wait_for(lambda: agent.show("pools", "many")[0]["up"] == 0, "nobody is up")
@@ -411,11 +416,13 @@ def test_burst(lab, hook):
     assert len(agent.events()) == KEPT
     wait_for(lambda: "more events: sluice show events" in agent.log()[logged:], "the log counts what it leaves out")
     assert len(agent.log()[logged:].splitlines()) < 500
-    newest = wait_for(lambda: [run["input"] for run in hook.told() if run["SLUICE_SUPPRESSED"] != "0"], "the newest")[0]
-    assert newest["suppressed"] > count - 20
-    before = max(run["input"]["id"] for run in hook.told() if run["input"]["id"] < newest["id"])
-    assert newest["suppressed"] == newest["id"] - before - 1 - len([
-        event for event in watch.events if event["event"] == "hook_trouble" and before < event["id"] < newest["id"]])
+    # mostly in one run; in more of them where the agent took seconds to tell all
+    wait_for(lambda: sum(run["input"]["suppressed"] for run in hook.told()) > count - 20, "what it was not told")
+    told = [run["input"] for run in hook.told()]
+    for before, event in (pair for pair in itertools.pairwise(told) if pair[1]["suppressed"]):
+        assert event["suppressed"] == event["id"] - before["id"] - 1 - len([
+            other for other in watch.events
+            if other["event"] == "hook_trouble" and before["id"] < other["id"] < event["id"]])
 
 
 def test_flood(lab):

@@ -9,7 +9,6 @@ from agent import ANY, EMPTY, MIX, PLACES, POOLS, SOURCE, VIP_OF, pool_name, vip
 from topology import ECHO, IPERF, PYTHON, Stream, address, curl, start_wrk, wait_for, wrk, wrk_result, HERE
 
 FAMILIES = (4, 6)
-UDP_LOSS = 1.0  # percent: what the receiver's small socket buffer may lose on a busy host
 
 
 def grown(before, after):
@@ -47,19 +46,29 @@ def test_matrix(lab, pool, client_family):
     assert way_after - way_before == sum(after.values()) - sum(before.values())
 
 
+def overruns(lab, names):
+    """Datagrams that these hosts have received and had no room for."""
+    counters = [json.loads(lab.topology.namespaces[name].run("nstat", "-asjz", "UdpRcvbufErrors", "Udp6RcvbufErrors")
+                           .stdout)["kernel"] for name in names]
+    return sum(sum(counter.values()) for counter in counters)
+
+
 @pytest.mark.parametrize("client_family", FAMILIES, ids=("from4", "from6"))
 @pytest.mark.parametrize("pool", POOLS, ids=lambda pool: pool_name(*pool))
 def test_iperf(lab, pool, client_family):
-    """Full-size segments and datagrams; iperf3's control and data connections stay together (hash: source)."""
+    """Full-size segments and datagrams; iperf3's control and data connections stay together (hash: source).
+
+    On a busy host datagrams are lost, but to the receiver's small socket buffer alone."""
     target = vip(VIP_OF[pool_name(*pool)], client_family)
     with lab.backends.iperf(PLACES[pool[2]], target):
-        tcp = json.loads(lab.client1.run("iperf3", "-c", target, "-p", IPERF, "-t", 1, "-J").stdout)
-        assert tcp["end"]["sum_received"]["bytes"] > 1 << 20
+        tcp = json.loads(lab.client1.run("iperf3", "-c", target, "-p", IPERF, "-n", 64 << 20, "-J").stdout)
+        assert tcp["end"]["sum_received"]["bytes"] > 32 << 20
         size = 1472 if client_family == 4 else 1452
-        udp = json.loads(lab.client1.run("iperf3", "-c", target, "-p", IPERF, "-u", "-b", "10M", "-l", size, "-t", 1,
+        before = overruns(lab, PLACES[pool[2]])
+        udp = json.loads(lab.client1.run("iperf3", "-c", target, "-p", IPERF, "-u", "-b", "10M", "-l", size, "-k", 600,
                                          "-J").stdout)
-        assert udp["end"]["sum"]["packets"] > 500
-        assert udp["end"]["sum"]["lost_percent"] <= UDP_LOSS
+        assert udp["end"]["sum"]["packets"] >= 600
+        assert udp["end"]["sum"]["lost_packets"] <= overruns(lab, PLACES[pool[2]]) - before
 
 
 def test_weights_are_shares(lab):

@@ -10,14 +10,15 @@ import time
 
 import pytest
 
-from backend_host import BUILD, CLIENT, PATIENCE, VIP, run
+from backend_host import BUILD, CLIENT, PATIENCE, VIP, destination_options, header_with_more, hop_by_hop, run
 from hop_lab import ADDRESS, PORT, Balancer, Lab, gue, outer_packet, second_hop
-from scapy.all import (ICMP, IP, TCP, UDP, ICMPv6EchoRequest, ICMPv6PacketTooBig, IPv6, IPv6ExtHdrFragment, Raw,
-                       fragment, fragment6)
+from scapy.all import (ICMP, IP, TCP, UDP, ICMPv6EchoRequest, ICMPv6PacketTooBig, IPOption_NOP, IPv6,
+                       IPv6ExtHdrFragment, Raw, fragment, fragment6)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and BPF need root")
 
 MIXES = list(itertools.product((4, 6), (4, 6)))  # (outer, inner)
+RESET_AT_END = (socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))  # nobody would answer a FIN
 numbers = itertools.count(41000)  # a client port a test, so that none meets another's connection
 
 
@@ -237,7 +238,7 @@ def test_icmp_errors_follow_their_connection(lab, outer, version, owner):
     with host.listen(version) as listener:
         sequence = open_by_hand(lab, owner, version, port)
         with accept(listener) as server:
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+            server.setsockopt(*RESET_AT_END)
             mtu = 1300
             assert server.getsockopt(*option) > mtu
             about = segment(version, port, seq=1000, ack=sequence)[TCP]
@@ -255,35 +256,95 @@ def test_ping_stays(lab, version):
         IPv6(src=CLIENT[6], dst=VIP[6]) / ICMPv6EchoRequest(id=7)
     before = lab.a.counters()
     lab.wire().send(lab.frame("a", version, echo, hop(version)))
-    after = lab.a.counters()
-    assert after["decap_gue"] == before["decap_gue"] + 1
-    assert after["forwarded"] == before["forwarded"]
+    lab.a.await_counted(before, decap_gue=1, forwarded=0)
 
 
-def fragments_of(version, transport):
+def fragments_of(version, transport, more=False):
+    """`more`: with options, or with extension headers on both sides of the fragment's."""
+    number = next(numbers)
     if version == 4:
-        return fragment(IP(src=CLIENT[4], dst=VIP[4], id=next(numbers)) / transport, 400)
-    return fragment6(IPv6(src=CLIENT[6], dst=VIP[6]) / IPv6ExtHdrFragment(id=next(numbers)) / transport, 448)
+        return fragment(IP(src=CLIENT[4], dst=VIP[4], id=number, options=[IPOption_NOP()] * 8 if more else []) /
+                        transport, 400)
+    head = IPv6(src=CLIENT[6], dst=VIP[6]) / hop_by_hop() if more else IPv6(src=CLIENT[6], dst=VIP[6])
+    head /= IPv6ExtHdrFragment(id=number)
+    return fragment6(IPv6(bytes((head / destination_options() if more else head) / transport)), 448)
 
 
+@pytest.mark.parametrize("more", [False, True], ids=["plain", "with more headers"])
 @pytest.mark.parametrize("outer,version", MIXES)
-def test_fragments_follow_the_first_one(lab, outer, version):
+def test_fragments_follow_the_first_one(lab, outer, version, more):
     """A segment in fragments, for a connection of the other host; then one of this host, of the same id."""
     payload = os.urandom(1000)
     port, wire = next(numbers), lab.wire()
+    before = lab.a.counters()
     with lab.b.listen(version) as listener:
         sequence = open_by_hand(lab, "b", version, port)
         with accept(listener) as server:
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
-            pieces = fragments_of(version, segment(version, port, "PA", payload, ack=sequence)[TCP])
+            server.setsockopt(*RESET_AT_END)
+            pieces = fragments_of(version, segment(version, port, "PA", payload, ack=sequence)[TCP], more)
             assert len(pieces) > 2
             for piece in pieces:
                 wire.send(lab.frame("a", outer, piece, hop(outer)))
             assert received(server, 1000) == payload
+    after = lab.a.counters()
+    assert after["forwarded"] == before["forwarded"] + len(pieces)
+    assert after["decap_gue"] == before["decap_gue"]
     with lab.a.listen(version, socket.SOCK_DGRAM) as server:
-        for piece in fragments_of(version, UDP(sport=port, dport=PORT) / Raw(payload)):
+        for piece in fragments_of(version, UDP(sport=port, dport=PORT) / Raw(payload), more):
             wire.send(lab.frame("a", outer, piece, hop(outer)))
         assert server.recv(2000) == payload
+    assert lab.a.forwarded() == after["forwarded"]
+
+
+@pytest.mark.parametrize("more", [False, True], ids=["plain", "with more headers"])
+@pytest.mark.parametrize("owner", ["a", "b"])
+@pytest.mark.parametrize("outer,version", MIXES)
+def test_fragments_before_the_first_one(lab, outer, version, owner, more):
+    """Nobody can tell whose they are, so both hosts get them, and one can make use of them."""
+    payload = os.urandom(1000)
+    port, wire = next(numbers), lab.wire()
+    with getattr(lab, owner).listen(version) as listener:
+        sequence = open_by_hand(lab, owner, version, port)
+        with accept(listener) as server:
+            server.setsockopt(*RESET_AT_END)
+            pieces = fragments_of(version, segment(version, port, "PA", payload, ack=sequence)[TCP], more)
+            before = lab.a.counters()
+            for piece in pieces[-1:] + pieces[:-1]:
+                wire.send(lab.frame("a", outer, piece, hop(outer)))
+            assert received(server, 1000) == payload
+    forwarded, kept = (1, len(pieces)) if owner == "a" else (len(pieces), 1)
+    lab.a.await_counted(before, forwarded=forwarded, decap_gue=kept)
+
+
+@pytest.mark.parametrize("owner", ["a", "b"])
+@pytest.mark.parametrize("outer,version", MIXES)
+def test_more_headers_before_tcp(lab, outer, version, owner):
+    """The connection is found behind IPv4 options and IPv6 extension headers."""
+    payload, port, wire = os.urandom(100), next(numbers), lab.wire()
+    with getattr(lab, owner).listen(version) as listener:
+        sequence = open_by_hand(lab, owner, version, port)
+        with accept(listener) as server:
+            server.setsockopt(*RESET_AT_END)
+            before = lab.a.forwarded()
+            packet = header_with_more(version) / segment(version, port, "PA", payload, ack=sequence)[TCP]
+            del packet[TCP].chksum
+            wire.send(lab.frame("a", outer, packet, hop(outer)))
+            assert received(server, 100) == payload
+    assert lab.a.forwarded() == before + (owner == "b")
+
+
+@pytest.mark.parametrize("outer", [4, 6])
+@pytest.mark.parametrize("extensions", [8, 9])
+def test_too_many_headers_before_tcp(lab, outer, extensions):
+    """As many as are looked behind, and one more: such a packet is kept."""
+    port, wire = next(numbers), lab.wire()
+    packet = IPv6(src=CLIENT[6], dst=VIP[6])
+    for _ in range(extensions):
+        packet /= destination_options()
+    packet /= segment(6, port)[TCP]
+    del packet[TCP].chksum
+    wire.send(lab.frame("a", outer, packet, hop(outer)))
+    assert await_reset(lab, wire, port) == ("b" if extensions == 8 else "a")
 
 
 @pytest.fixture

@@ -169,7 +169,8 @@ def test_misbehaving_server(lab, mode):
     wait_all_up(lab)
     assert {(event["pool"], event["backend"]) for event in lab.agent.events("backend_down", since=before)} == \
         {(name, "far1") for name in fallen}
-    assert not lab.agent.events("probe_trouble", since=before), "the agent itself was well all the time"
+    assert all("held up" in event["text"] for event in lab.agent.events("probe_trouble", since=before)), \
+        "the agent itself was well all the time, but for a busy host"
 
 
 def test_unknown_authority(lab, certificates):
@@ -226,10 +227,10 @@ def test_ping(served, family):
     wait_all_up(served)
 
 
-def exec_config(script):
+def exec_config(script, **more):
     return {"interfaces": INTERFACES, "hash_key": KEY, "services": {}, "pools": {"exec": {
         "table_size": 251, "hold_down": "off", "backends": backends(SERVERS, near1=70),
-        "probe": {"type": "exec", "command": ["/bin/sh", "-c", script], **PACE}}}}
+        "probe": {"type": "exec", "command": ["/bin/sh", "-c", script], **PACE, **more}}}}
 
 
 def running(word):
@@ -263,7 +264,7 @@ def test_exec_environment(served):
     """It runs as nobody, with what describes the backend and nothing of the agent's own."""
     served.agent.reload(exec_config(
         'echo "$(id -un) $(env | cut -d= -f1 | sort | tr "\\n" ,) $SLUICE_POOL $SLUICE_BACKEND $SLUICE_ADDRESS '
-        '$SLUICE_FAMILY $SLUICE_WEIGHT"; exit 1'))
+        '$SLUICE_FAMILY $SLUICE_WEIGHT"; exit 1', interval="5s", timeout="5s", fast_interval="500ms"))
     names = "PATH,PWD,SLUICE_ADDRESS,SLUICE_BACKEND,SLUICE_FAMILY,SLUICE_POOL,SLUICE_PORT,SLUICE_WEIGHT,"
     for name, weight in (("near1", 70), ("far1", 100)):
         event = served.agent.wait_event("backend_down", "exec", name, served.agent.events("config_applied")[-1]["id"])

@@ -61,7 +61,7 @@ def backend_address(name, family):
     return address(SEGMENTS[segment], host, family)
 
 
-def wait_for(condition, what, seconds=10.0):
+def wait_for(condition, what, seconds=30.0):
     """Polls until condition() is true and returns its value; a failure says what (or what()) did not come."""
     deadline = time.monotonic() + seconds
     while True:
@@ -272,8 +272,9 @@ class Backends:
         self.start(name, "nginx", "-c", folder / "nginx.conf", "-p", folder, "-e", folder / "error.log")
 
     def restart_nginx(self, name):
-        """After its processes were killed."""
+        """After its processes were killed. They may take a while to end, and the new one cannot bind meanwhile."""
         namespace = self.topology.namespaces[name]
+        wait_for(lambda: not namespace.run("ss", "-Hltn", f"sport = {HTTP}").stdout, f"nginx on {name} has ended")
         self.run_nginx(name)
         wait_for(lambda: namespace.run("ss", "-Hltn", f"sport = {HTTP}").stdout, f"nginx on {name}")
 

@@ -24,6 +24,8 @@ struct balancer *balancer_new(void)
 	struct settings settings = {
 		.features = FEATURE_TRANSITION | FEATURE_SECOND_HOP | FEATURE_PREFIX4,
 		.slot_capacity = SLOTS,
+		.source_capacity = 1,
+		.fragment_capacity = 1,
 		.flow_capacity = FLOW_RECORDS,
 	};
 	struct balancer *balancer = calloc(1, sizeof(*balancer));

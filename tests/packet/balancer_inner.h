@@ -12,7 +12,7 @@
 
 #define PREFIX_SERVICE (SCENE_SERVICES - 1) /* its VIP is a prefix, and IPv4 alone */
 
-#define VIPS 16
+#define VIPS 32
 
 /* Who sends a flow's packets. */
 struct balancer_client {

@@ -18,16 +18,26 @@
 #include "model/flow_key.h"
 #include "model/header.h"
 #include "model/vip_table.h"
+#include "packet/fixture_reset.h"
 #include "sluice.skel.h"
 
-#define LOG_SIZE  (1 << 20)
-#define VIPS_SIZE (VIP_BUCKETS * sizeof(struct vip_bucket))
+#define LOG_SIZE     (1 << 20)
+#define VIPS_SIZE    (VIP_BUCKETS * sizeof(struct vip_bucket))
+#define VIPS_MAX     1024 /* entries of a test */
+#define METADATA_MAX 256
+#define KEPT	     3 /* loaded programs: each has some 35 MB of maps */
 
 struct fixture {
+	struct fixture_options options;
 	struct sluice_bpf *skeleton;
 	struct flow_key key;
 	struct vip_bucket *vips; /* mapped when first needed */
+	struct vip_entry filled[VIPS_MAX];
+	size_t filled_count;
 };
+
+/* Closed ones, the latest first: whoever wants the same program gets it with empty maps. */
+static struct fixture *kept[KEPT];
 
 const __u8 fixture_key[16] = {0x0f, 0x1e, 0x2d, 0x3c, 0x4b, 0x5a, 0x69, 0x78,
 			      0x87, 0x96, 0xa5, 0xb4, 0xc3, 0xd2, 0xe1, 0xf0};
@@ -55,9 +65,20 @@ static void make_small(struct sluice_bpf *skeleton)
 	bpf_map__set_max_entries(skeleton->maps.backends, FIXTURE_BACKENDS + 1);
 }
 
-static int load(struct fixture *fixture, const struct fixture_options *options, char *log)
+static int set_slow_path(const struct sluice_bpf *skeleton)
 {
+	int slow = bpf_program__fd(skeleton->progs.slow);
+	const __u32 place = 0;
+
+	return bpf_map_update_elem(bpf_map__fd(skeleton->maps.programs), &place, &slow, BPF_ANY) ? -errno : 0;
+}
+
+static int load(struct fixture *fixture, char *log)
+{
+	const struct fixture_options *options = &fixture->options;
 	struct sluice_bpf *skeleton = sluice_bpf__open();
+	struct bpf_program *program;
+	int err;
 
 	if (!skeleton)
 		return -errno;
@@ -68,28 +89,87 @@ static int load(struct fixture *fixture, const struct fixture_options *options, 
 		.features = options->features,
 		.slot_capacity = FIXTURE_SLOTS,
 		.flow_capacity = FIXTURE_FLOWS,
+		.replies = options->replies,
 	};
 	bpf_map__set_max_entries(skeleton->maps.slots, FIXTURE_SLOTS);
 	bpf_map__set_max_entries(skeleton->maps.flows, FIXTURE_FLOWS);
 	bpf_map__set_max_entries(skeleton->maps.counts, (__u32)libbpf_num_possible_cpus());
 	if (!options->full_size)
 		make_small(skeleton);
-	bpf_program__set_log_buf(skeleton->progs.sluice, log, LOG_SIZE);
-	return sluice_bpf__load(skeleton);
+	bpf_map__set_max_entries(skeleton->maps.sources, FIXTURE_SOURCES);
+	bpf_map__set_max_entries(skeleton->maps.fragments, FIXTURE_FLOWS);
+	bpf_object__for_each_program(program, skeleton->obj)
+	{
+		bpf_program__set_log_buf(program, log, LOG_SIZE);
+		if (options->features & FEATURE_MULTI)
+			bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
+	}
+	err = sluice_bpf__load(skeleton);
+	return err ? err : set_slow_path(skeleton);
+}
+
+static void fixture_free(struct fixture *fixture)
+{
+	if (fixture->vips)
+		munmap(fixture->vips, VIPS_SIZE);
+	sluice_bpf__destroy(fixture->skeleton);
+	free(fixture);
+}
+
+static bool is_same(const struct fixture *fixture, const struct fixture_options *options)
+{
+	const struct limit *replies = &fixture->options.replies;
+	struct flow_key key;
+
+	flow_key_expand(&key, options->key ? options->key : fixture_key);
+	return fixture->options.features == options->features && !memcmp(&fixture->key, &key, sizeof(key)) &&
+	       replies->interval == options->replies.interval && replies->tolerance == options->replies.tolerance;
+}
+
+static void empty(struct fixture *fixture)
+{
+	for (; fixture->filled_count; fixture->filled_count--) {
+		struct vip_entry *entry = vip_table_find(fixture->vips, &fixture->filled[fixture->filled_count - 1]);
+
+		if (entry) /* it was not set twice */
+			vip_table_remove(entry);
+	}
+	fixture_reset(fixture->skeleton->obj);
+	must(set_slow_path(fixture->skeleton), "programs");
+}
+
+/* One that was kept, as if it had just been loaded; NULL: there is none. */
+static struct fixture *take_kept(const struct fixture_options *options)
+{
+	for (size_t i = 0; i < KEPT; i++) {
+		struct fixture *found = kept[i];
+
+		if (!found || options->full_size || !is_same(found, options))
+			continue;
+		kept[i] = NULL;
+		empty(found);
+		return found;
+	}
+	return NULL;
 }
 
 struct fixture *fixture_try(const struct fixture_options *options)
 {
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
-	char *log = calloc(1, LOG_SIZE);
+	struct fixture *fixture = take_kept(options);
+	char *log;
 	int error;
 
+	if (fixture)
+		return fixture;
+	fixture = calloc(1, sizeof(*fixture));
+	log = calloc(1, LOG_SIZE);
 	assert_non_null(fixture);
 	assert_non_null(log);
-	error = load(fixture, options, log);
+	fixture->options = *options;
+	error = load(fixture, log);
 	if (error) {
 		fprintf(stderr, "%s\nfeatures 0x%x: %s\n", log, options->features, strerror(-error));
-		fixture_close(fixture);
+		fixture_free(fixture);
 		fixture = NULL;
 	}
 	free(log);
@@ -106,15 +186,24 @@ struct fixture *fixture_open(__u32 features)
 
 void fixture_close(struct fixture *fixture)
 {
-	if (fixture->vips)
-		munmap(fixture->vips, VIPS_SIZE);
-	sluice_bpf__destroy(fixture->skeleton);
-	free(fixture);
+	if (fixture->options.full_size) {
+		fixture_free(fixture);
+		return;
+	}
+	if (kept[KEPT - 1])
+		fixture_free(kept[KEPT - 1]);
+	memmove(kept + 1, kept, (KEPT - 1) * sizeof(*kept));
+	kept[0] = fixture;
 }
 
 int fixture_program(const struct fixture *fixture)
 {
 	return bpf_program__fd(fixture->skeleton->progs.sluice);
+}
+
+int fixture_slow_program(const struct fixture *fixture)
+{
+	return bpf_program__fd(fixture->skeleton->progs.slow);
 }
 
 const struct flow_key *fixture_flow_key(const struct fixture *fixture)
@@ -147,6 +236,8 @@ void fixture_vip(struct fixture *fixture, const char *address, __u16 port, __u8 
 	entry = vip_key(&parsed, port, protocol);
 	entry.service = *service;
 	assert_int_equal(vip_table_set(fixture_vips(fixture), &entry), 0);
+	assert_in_range(fixture->filled_count, 0, VIPS_MAX - 1);
+	fixture->filled[fixture->filled_count++] = entry;
 }
 
 void fixture_prefix(struct fixture *fixture, const char *prefix, __u16 port, __u8 protocol,
@@ -191,6 +282,14 @@ int fixture_flows(const struct fixture *fixture)
 	return bpf_map__fd(fixture->skeleton->maps.flows);
 }
 
+int fixture_map(const struct fixture *fixture, const char *name)
+{
+	int map = bpf_object__find_map_fd_by_name(fixture->skeleton->obj, name);
+
+	must(map, name);
+	return map;
+}
+
 static struct address address_of(const char *text)
 {
 	struct address address = {0};
@@ -211,23 +310,52 @@ void fixture_backend_raw(struct fixture *fixture, __u16 index, const struct back
 	put(fixture->skeleton->maps.backends, &key, entry);
 }
 
+/* The pool that it would be in. */
+static struct config_pool pool_of(const struct target *target)
+{
+	struct config_pool pool = {
+		.forward = target->forward,
+		.gue_port = target->gue_port,
+		.outer = {.df = !target->no_df, .ttl = target->ttl ? target->ttl : CONFIG_DEFAULT_TTL},
+	};
+	struct prefix prefix = {.length = target->source_length};
+
+	if (prefix.length) {
+		prefix.address = address_of(target->source);
+		*(prefix.address.family == AF_INET ? &pool.outer.source4 : &pool.outer.source6) = prefix;
+	}
+	return pool;
+}
+
 void fixture_backend(struct fixture *fixture, __u16 index, const struct target *target)
 {
 	struct address destination = address_of(target->address);
+	const struct config_pool pool = pool_of(target);
 	struct backend entry = {0};
 	struct next_hop hop = {
 		.resolved = !target->unresolved,
-		.ifindex = target->ifindex,
+		.out_ifindex = target->ifindex,
 		.address = destination,
 		.source = address_of(target->source),
 		.mtu = target->mtu,
 		.on_link = true,
 	};
 
+	for (; hop.tags < 2 && target->tag[hop.tags]; hop.tags++)
+		hop.tag[hop.tags] = htonl(target->tag[hop.tags]);
 	memcpy(hop.mac, next_hop_mac, sizeof(hop.mac));
 	memcpy(hop.source_mac, own_mac, sizeof(hop.source_mac));
-	header_build(&entry, target->forward, target->gue_port, &destination, &hop);
+	header_build(&entry, &pool, &destination, &hop);
 	entry.flags |= BACKEND_SERVES | (target->second_hop ? BACKEND_SECOND_HOP : 0);
+	fixture_backend_raw(fixture, index, &entry);
+}
+
+void fixture_backend_local(struct fixture *fixture, __u16 index)
+{
+	struct backend entry;
+
+	header_local(&entry);
+	entry.flags |= BACKEND_SERVES;
 	fixture_backend_raw(fixture, index, &entry);
 }
 
@@ -248,10 +376,15 @@ struct outer target_outer(const struct target *target)
 
 	memcpy(outer.to_mac, next_hop_mac, sizeof(outer.to_mac));
 	memcpy(outer.from_mac, own_mac, sizeof(outer.from_mac));
+	memcpy(outer.tag, target->tag, sizeof(outer.tag));
 	if (target->forward == FORWARD_L2)
 		return outer;
 	outer.from = target->source;
 	outer.to = target->address;
+	outer.ttl = target->ttl;
+	outer.no_df = target->no_df;
+	if (target->source_length)
+		outer.entropy_bits = (strchr(target->source, ':') ? 128 : 32) - target->source_length;
 	if (target->forward == FORWARD_GUE)
 		outer.udp_to = target->gue_port;
 	return outer;
@@ -259,11 +392,12 @@ struct outer target_outer(const struct target *target)
 
 int fixture_run(struct fixture *fixture, const struct frame *in, const struct arrival *arrival, struct frame *out)
 {
-	__u8 before[256 + FRAME_MAX] = {0}, after[256 + FRAME_MAX];
+	__u8 before[METADATA_MAX + FRAME_MAX] = {0}, after[METADATA_MAX + FRAME_MAX];
 	__u32 metadata = arrival ? arrival->metadata : 0;
+	__u32 first = arrival && arrival->first_buffer ? arrival->first_buffer : in->length;
 	struct xdp_md ctx_in = {
 		.data = metadata,
-		.data_end = metadata + in->length,
+		.data_end = metadata + first,
 		.ingress_ifindex = arrival && arrival->ifindex ? arrival->ifindex : FIXTURE_INTERFACE,
 	};
 	struct xdp_md ctx_out = {0};
@@ -271,10 +405,10 @@ int fixture_run(struct fixture *fixture, const struct frame *in, const struct ar
 		    .data_out = after, .data_size_out = sizeof(after), .ctx_in = &ctx_in, .ctx_size_in = sizeof(ctx_in),
 		    .ctx_out = &ctx_out, .ctx_size_out = sizeof(ctx_out), .repeat = 1);
 
-	assert_true(metadata <= 256);
+	assert_in_range(metadata, 0, METADATA_MAX);
 	memcpy(before + metadata, in->data, in->length);
 	if (bpf_prog_test_run_opts(fixture_program(fixture), &options)) {
-		if (errno == EINVAL && metadata)
+		if (errno == EINVAL && (metadata || first < in->length))
 			return -EINVAL;
 		fail_msg("test run with %zu bytes on interface %u: %s", in->length, ctx_in.ingress_ifindex,
 			 strerror(errno));

@@ -150,10 +150,20 @@ void lab_close(struct lab *lab)
 	test_free(lab->counts);
 }
 
+static enum reason reason_of(__u16 backend)
+{
+	return world_target(backend)->ifindex == WORLD_OTHER ? REASON_redirected : REASON_forwarded;
+}
+
+enum reason flow_case_reason(const void *test)
+{
+	return reason_of(((const struct flow_case *)test)->to);
+}
+
 void flow_send(struct lab *lab, const struct frame *in, __u16 to)
 {
 	struct outcome outcome = {
-		.reason = world_target(to)->ifindex == WORLD_OTHER ? REASON_redirected : REASON_forwarded,
+		.reason = reason_of(to),
 		.service = SERVICE,
 		.backend = to,
 	};

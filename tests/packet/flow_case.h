@@ -72,4 +72,7 @@ void record_put(const struct fixture *fixture, const struct flow_tuple *tuple, _
 /* cmocka's test function, for CASES_RUN; *state is a const struct flow_case *. */
 void flow_case_run(void **state);
 
+/* How its packet ends: of a const struct flow_case *. */
+enum reason flow_case_reason(const void *test);
+
 #endif

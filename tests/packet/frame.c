@@ -218,6 +218,84 @@ static size_t ip_length_of(const struct frame *frame)
 	return frame_get16(frame, FRAME_IP + 2);
 }
 
+/* Where the outer IP header begins, behind its tags. */
+static size_t outer_begin(const struct outer *outer)
+{
+	return FRAME_IP + (outer->tag[0] ? 4 : 0) + (outer->tag[1] ? 4 : 0);
+}
+
+static __u32 get32(const struct frame *frame, size_t offset)
+{
+	return (__u32)frame_get16(frame, offset) << 16 | frame_get16(frame, offset + 2);
+}
+
+static __u32 low_bits(__u32 value, __u32 bits)
+{
+	return bits < 32 ? value & ((1U << bits) - 1) : value;
+}
+
+void outer_take_entropy(struct outer *outer, const struct frame *sent)
+{
+	size_t ip = outer_begin(outer);
+	bool v6 = sent->data[ip] >> 4 == 6;
+
+	if (!outer->to)
+		return;
+	if (v6)
+		outer->label = get32(sent, ip) & 0xfffff;
+	outer->entropy = low_bits(get32(sent, ip + (v6 ? 20 : 12)), outer->entropy_bits);
+	if (!outer->udp_to)
+		return;
+	outer->udp_from = frame_get16(sent, ip + (v6 ? 40 : 20));
+	assert_in_range(outer->udp_from, 49152, 65535);
+	if (v6)
+		assert_int_equal(outer->udp_from & 0x3fff, outer->label & 0x3fff);
+}
+
+static void put_entropy(struct frame *frame, const struct outer *outer)
+{
+	size_t last = FRAME_IP + (is_v6(outer->to) ? 20 : 12);
+
+	if (!outer->entropy_bits)
+		return;
+	frame_put16(frame, last, frame_get16(frame, last) | outer->entropy >> 16);
+	frame_put16(frame, last + 2, frame_get16(frame, last + 2) | (outer->entropy & 0xffff));
+}
+
+void frame_tag(struct frame *frame, __u16 tpid, __u16 tci)
+{
+	memmove(frame->data + 16, frame->data + 12, frame->length - 12);
+	frame->length += 4;
+	frame_put16(frame, 12, tpid);
+	frame_put16(frame, 14, tci);
+}
+
+static void put_outer_ip(struct frame *frame, const struct frame *in, const struct outer *outer, size_t payload,
+			 __u8 protocol)
+{
+	__u8 ttl = outer->ttl ? outer->ttl : 64;
+
+	if (is_v6(outer->to)) {
+		put_ipv6(frame, outer->from, outer->to, tos_of(in), payload, ttl, protocol);
+		frame->data[FRAME_IP + 1] |= outer->label >> 16;
+		frame_put16(frame, FRAME_IP + 2, outer->label & 0xffff);
+		put_entropy(frame, outer);
+	} else {
+		put_ipv4(frame, outer->from, outer->to, tos_of(in), payload + 20, ttl, protocol);
+		put_entropy(frame, outer);
+		if (outer->no_df)
+			frame_put16(frame, FRAME_IP + 6, 0);
+		frame_checksum4(frame);
+	}
+}
+
+static void put_tags(struct frame *frame, const struct outer *outer)
+{
+	for (int i = 1; i >= 0; i--)
+		if (outer->tag[i])
+			frame_tag(frame, outer->tag[i] >> 16, outer->tag[i] & 0xffff);
+}
+
 void frame_wrap(struct frame *out, const struct frame *in, const struct outer *outer)
 {
 	size_t udp = outer->udp_to ? 8 : 0;
@@ -233,8 +311,10 @@ void frame_wrap(struct frame *out, const struct frame *in, const struct outer *o
 	memcpy(out->data, outer->to_mac, 6);
 	memcpy(out->data + 6, outer->from_mac, 6);
 	memcpy(out->data + 12, in->data + 12, 2);
-	if (!outer->to)
+	if (!outer->to) {
+		put_tags(out, outer);
 		return;
+	}
 	if (gue) {
 		frame_put16(out, at + udp, outer->hop_length / 4 << 8 | protocol);
 		frame_put16(out, at + udp + 2, 0);
@@ -247,10 +327,8 @@ void frame_wrap(struct frame *out, const struct frame *in, const struct outer *o
 		frame_put16(out, at + 4, inner + udp);
 		frame_put16(out, at + 6, 0); /* no checksum: RFC 6935, RFC 6936 */
 	}
-	if (is_v6(outer->to))
-		put_ipv6(out, outer->from, outer->to, tos_of(in), inner + udp, 64, protocol);
-	else
-		put_ipv4(out, outer->from, outer->to, tos_of(in), ip_length_of(in) + push, 64, protocol);
+	put_outer_ip(out, in, outer, inner + udp, protocol);
+	put_tags(out, outer);
 }
 
 static void frame_print(const char *what, const struct frame *frame)

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define FRAME_MAX	 3072
+#define FRAME_MAX	 9600
 #define FRAME_IP	 14 /* offset of the IP header */
 #define FRAME_TRANSPORT4 34 /* of TCP or UDP in IPv4 without options */
 #define FRAME_TRANSPORT6 54 /* of TCP or UDP in IPv6 */
@@ -40,8 +40,14 @@ struct outer {
 	const char *from, *to; /* NULL: new MACs alone */
 	__u16 udp_to;	       /* 0: no UDP header */
 	__u16 udp_from;
-	__u8 hop[20];	   /* private data of GUE's variant 0 behind UDP */
-	size_t hop_length; /* 0: there is none, and no GUE header */
+	__u32 label;	    /* IPv6: flow label */
+	__u8 ttl;	    /* [64] or hop limit */
+	bool no_df;	    /* IPv4: it may be fragmented */
+	__u32 tag[2];	    /* VLAN tags, the outermost first: TPID << 16 | TCI; 0: none */
+	__u32 entropy_bits; /* so many of the source's last bits are of the flow, 32 at most */
+	__u32 entropy;	    /* what they are */
+	__u8 hop[20];	    /* private data of GUE's variant 0 behind UDP */
+	size_t hop_length;  /* 0: there is none, and no GUE header */
 };
 
 /* TCP, UDP, ICMP and ICMPv6 get their header and checksum; other protocols a filling. */
@@ -56,11 +62,20 @@ void frame_error(struct frame *frame, __u8 type, __u8 code, size_t behind);
 #define FRAME_QUOTE4 42 /* offset of the quoted IP header */
 #define FRAME_QUOTE6 62
 
+/*
+ * Takes entropy over from a frame that was sent with such a header. It is any dynamic port (RFC 6335) and any flow
+ * label, of one hash; which one is for test_hash.c to judge.
+ */
+void outer_take_entropy(struct outer *outer, const struct frame *sent);
+
 /* The packet `in` (of a valid IP length) with its outer headers: all bytes from its IP header on stay as they are. */
 void frame_wrap(struct frame *out, const struct frame *in, const struct outer *outer);
 
 __u16 frame_get16(const struct frame *frame, size_t offset);
 void frame_put16(struct frame *frame, size_t offset, __u16 value);
+
+/* Puts a VLAN tag behind the MACs. */
+void frame_tag(struct frame *frame, __u16 tpid, __u16 tci);
 
 /* Writes the IPv4 header's checksum anew, for a header that was changed on purpose. */
 void frame_checksum4(struct frame *frame);

@@ -17,18 +17,40 @@
 struct outcome {
 	enum reason reason;
 	__u16 service;
-	__u16 backend; /* of the world; where it was forwarded */
+	__u16 backend;		     /* of the world; where it was forwarded */
+	__u16 mtu;		     /* too_big_told: which is told */
+	const struct target *target; /* how that backend is reached [as in the world] */
+};
+
+/* A frame that comes before a case's own. */
+struct packet_step {
+	struct client client;
+	void (*change)(struct frame *frame);
+	struct arrival arrival;
+	struct outcome outcome;
 };
 
 struct packet_case {
 	const char *name;
 	__u32 features;
-	void (*setup)(struct fixture *fixture); /* what there is [world_fill] */
+	struct limit replies;			    /* of the balancer's own answers */
+	void (*setup)(struct fixture *fixture);	    /* what there is [world_fill] */
+	const struct packet_step *before;	    /* ends with a step of REASON_go_on [no steps] */
+	void (*meanwhile)(struct fixture *fixture); /* what happens between them and the case's own frame */
 	struct client client;
 	void (*change)(struct frame *frame); /* to the client's frame before it is sent */
 	struct arrival arrival;
 	struct outcome outcome;
 };
+
+#define BEFORE(...)                                                                                                    \
+	(const struct packet_step[])                                                                                   \
+	{                                                                                                              \
+		__VA_ARGS__,                                                                                           \
+		{                                                                                                      \
+			.outcome = {.reason = REASON_go_on }                                                           \
+		}                                                                                                      \
+	}
 
 /*
  * Sends the frame and checks verdict and the whole frame afterwards. Adds what
@@ -43,19 +65,36 @@ void packet_assert_counted(struct fixture *fixture, const struct counts *counts)
 /* cmocka's test function; *state is a const struct packet_case *. */
 void packet_case_run(void **state);
 
-/* Runs a table of cases, each with a name, as cmocka tests of `run`; returns the number of failures. */
-#define CASES_RUN(cases, run)                                                                                          \
-	({                                                                                                             \
-		struct CMUnitTest cases_tests[ARRAY_SIZE(cases)];                                                      \
-		for (size_t case_index = 0; case_index < ARRAY_SIZE(cases); case_index++)                              \
-			cases_tests[case_index] = (struct CMUnitTest){                                                 \
-				.name = (cases)[case_index].name,                                                      \
-				.test_func = run,                                                                      \
-				.initial_state = (void *)&(cases)[case_index],                                         \
-			};                                                                                             \
-		cmocka_run_group_tests_name(#cases, cases_tests, NULL, NULL);                                          \
-	})
+/* A table of cases. Each begins with its name. */
+struct case_group {
+	const char *title; /* of a chapter in doc/packets.md */
+	const void *cases;
+	size_t count, size;
+	void (*run)(void **state);
+	enum reason (*reason)(const void *test); /* how a case's packet ends; NULL: the table is not listed */
+};
 
-#define PACKET_CASES_RUN(cases) CASES_RUN(cases, packet_case_run)
+#define GROUP_OF(text, table, how, reason_of)                                                                          \
+	{                                                                                                              \
+		.title = text, .cases = table, .count = ARRAY_SIZE(table), .size = sizeof((table)[0]), .run = how,     \
+		.reason = reason_of                                                                                    \
+	}
+
+#define GROUP(text, table) GROUP_OF(text, table, packet_case_run, packet_case_reason)
+
+enum reason packet_case_reason(const void *test);
+
+/* Runs the tables; with "--list" prints them instead, as a part of doc/packets.md. Returns the number of failures. */
+int groups_run(int argc, char **argv, const struct case_group *groups, size_t count);
+
+#define GROUPS_RUN(argc, argv, groups) groups_run(argc, argv, groups, ARRAY_SIZE(groups))
+
+/* Whether they are to be listed alone. */
+bool groups_are_listed(int argc, char **argv);
+
+/* Runs a table of cases, each with a name, as cmocka tests of `run`; returns the number of failures. */
+#define CASES_RUN(table, how) groups_run(0, NULL, &(const struct case_group)GROUP_OF(#table, table, how, NULL), 1)
+
+#define PACKET_CASES_RUN(table) CASES_RUN(table, packet_case_run)
 
 #endif

@@ -454,7 +454,20 @@ static void a_full_map_lets_the_oldest_go(void **state)
 	lab_close(&lab);
 }
 
-int main(void)
+static const struct case_group groups[] = {
+	GROUP_OF("Transitions: steady slots", steady, flow_case_run, flow_case_reason),
+	GROUP_OF("Transitions: open slots", open_slot, flow_case_run, flow_case_reason),
+	GROUP_OF("Transitions: slots open for TCP", tcp_slot, flow_case_run, flow_case_reason),
+	GROUP_OF("Transitions: settled slots", settled, flow_case_run, flow_case_reason),
+	GROUP_OF("Transitions: ICMP errors", errors, flow_case_run, flow_case_reason),
+	GROUP_OF("Transitions: switched off", off, flow_case_run, flow_case_reason),
+	GROUP_OF("Transitions: services that move", moves, flow_case_run, flow_case_reason),
+	GROUP_OF("Transitions: services that move, open slots", moves_of_open, flow_case_run, flow_case_reason),
+	GROUP_OF("Transitions: services that move to another hash", hashes, flow_case_run, flow_case_reason),
+	GROUP_OF("Transitions: services that have moved", no_moves, flow_case_run, flow_case_reason),
+};
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest lives[] = {
 		cmocka_unit_test(a_forged_end_changes_nothing),
@@ -463,18 +476,7 @@ int main(void)
 		cmocka_unit_test(a_source_s_flows_have_records_of_their_own),
 		cmocka_unit_test(a_full_map_lets_the_oldest_go),
 	};
-	int failed = 0;
+	int failed = GROUPS_RUN(argc, argv, groups);
 
-	failed += CASES_RUN(steady, flow_case_run);
-	failed += CASES_RUN(open_slot, flow_case_run);
-	failed += CASES_RUN(tcp_slot, flow_case_run);
-	failed += CASES_RUN(settled, flow_case_run);
-	failed += CASES_RUN(errors, flow_case_run);
-	failed += CASES_RUN(off, flow_case_run);
-	failed += CASES_RUN(moves, flow_case_run);
-	failed += CASES_RUN(moves_of_open, flow_case_run);
-	failed += CASES_RUN(hashes, flow_case_run);
-	failed += CASES_RUN(no_moves, flow_case_run);
-	failed += cmocka_run_group_tests(lives, NULL, NULL);
-	return failed;
+	return groups_are_listed(argc, argv) ? failed : failed + cmocka_run_group_tests(lives, NULL, NULL);
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "packet/frame_parts.h"
+#include "packet/mixed_pool.h"
 #include "packet/packet_case.h"
 
 #define PORTS .from_port = 40000, .to_port = 443
@@ -222,6 +224,7 @@ CHANGE(fragment, too_big(frame); frame_put16(frame, FRAME_IP + 6, 0x2000); frame
 		.name = "IPv6: " text, .client = TCP6(V6_GUE4), .change = how, .outcome = PASSED(why)                  \
 	}
 #define HOST(text, how) HOST4(text, how), HOST6(text, how)
+#define HOST_AS(text, how, why) HOST4_AS(text, how, why), HOST6_AS(text, how, why)
 
 static const struct packet_case to_host[] = {
 	HOST("type 0", type_0),
@@ -239,8 +242,8 @@ static const struct packet_case to_host[] = {
 	HOST("about ICMP", about_icmp),
 	HOST("about SCTP", about_sctp),
 	HOST6("about a fragment", about_a_fragment_header),
-	HOST6("about a packet with extension headers", about_hop_by_hop),
-	HOST4("about a packet with options", about_options),
+	HOST6("about a packet whose extension header is not whole", about_hop_by_hop),
+	HOST4("about a packet with options, without the whole of its ports", about_options),
 	HOST4("about a header too short", about_a_short_header),
 	HOST4("about a later fragment", about_a_later_fragment),
 	HOST4("about the last fragment", about_the_last_fragment),
@@ -251,8 +254,8 @@ static const struct packet_case to_host[] = {
 	HOST("quoting the ports alone", ports_alone),
 	HOST("quoting the IP header alone", no_ports),
 	HOST("quoting too little, before padding", short_but_padded),
-	HOST("longer than the frame", longer_than_the_frame),
-	HOST4_AS("itself a fragment", fragment, fragment),
+	HOST_AS("longer than the frame", longer_than_the_frame, malformed),
+	HOST4("itself a fragment", fragment),
 	HOST4_AS("broadcast", broadcast, not_unicast),
 	HOST6_AS("broadcast", broadcast, not_unicast),
 	{.name = "IPv4: about the first fragment",
@@ -262,7 +265,100 @@ static const struct packet_case to_host[] = {
 	{.name = "IPv6: type 3", .client = TCP6(V6_GUE4), .change = type_3, .outcome = TAKEN(GUE4)},
 };
 
-/* Where the frame ends before the ports' 8 bytes, the whole of it goes to the host. */
+/* The quoted packet's own options and headers, and the error's. */
+#define QUOTED(frame, type, length) frame_quote_extension(frame, type, length)
+
+static void quoted_chain(struct frame *frame, unsigned int length)
+{
+	too_big(frame);
+	while (length--)
+		QUOTED(frame, IPPROTO_DSTOPTS, 8);
+}
+
+/* `more`: offset and flag. */
+static void quoted_fragment(struct frame *frame, __u16 more)
+{
+	too_big(frame);
+	QUOTED(frame, IPPROTO_FRAGMENT, 8);
+	frame_put16(frame, FRAME_QUOTE6 + 42, more);
+}
+
+static void quoted_route(struct frame *frame, __u8 left)
+{
+	too_big(frame);
+	QUOTED(frame, IPPROTO_ROUTING, 24);
+	frame->data[FRAME_QUOTE6 + 43] = left;
+}
+
+CHANGE(quoted_options_4, too_big(frame); frame_quote_options(frame, 4))
+CHANGE(quoted_options_20, too_big(frame); frame_quote_options(frame, 20))
+CHANGE(quoted_options_40, too_big(frame); frame_quote_options(frame, 40))
+CHANGE(quoted_options_short, frame_error(frame, 3, 4, LEAST - 1); frame_quote_options(frame, 8))
+CHANGE(quoted_options_alone, frame_error(frame, 3, 4, 0); frame_quote_options(frame, 8))
+CHANGE(quoted_options_not_whole, frame_error(frame, 3, 4, 0); frame_quote_options(frame, 8); frame->length -= 4;
+       frame_put16(frame, FRAME_IP + 2, frame->length - FRAME_IP))
+CHANGE(quoted_1, quoted_chain(frame, 1))
+CHANGE(quoted_6, quoted_chain(frame, 6))
+CHANGE(quoted_7, quoted_chain(frame, 7))
+CHANGE(quoted_hop, too_big(frame); QUOTED(frame, IPPROTO_HOPOPTS, 64))
+CHANGE(quoted_all, quoted_fragment(frame, 1); QUOTED(frame, IPPROTO_ROUTING, 24); QUOTED(frame, IPPROTO_DSTOPTS, 8);
+       QUOTED(frame, IPPROTO_HOPOPTS, 8))
+CHANGE(quoted_atomic, quoted_fragment(frame, 0))
+CHANGE(quoted_first, quoted_fragment(frame, 1))
+CHANGE(quoted_later, quoted_fragment(frame, 8))
+CHANGE(quoted_route_end, quoted_route(frame, 0))
+CHANGE(quoted_route_on, quoted_route(frame, 1))
+CHANGE(quoted_esp, too_big(frame); frame->data[FRAME_QUOTE6 + 6] = IPPROTO_ESP; QUOTED(frame, IPPROTO_DSTOPTS, 8))
+CHANGE(quoted_short, frame_error(frame, 2, 0, LEAST - 1); QUOTED(frame, IPPROTO_DSTOPTS, 8))
+CHANGE(quoted_alone, frame_error(frame, 2, 0, 0); QUOTED(frame, IPPROTO_DSTOPTS, 8))
+CHANGE(own_options, too_big(frame); frame_options(frame, 12))
+CHANGE(own_and_quoted_options, quoted_options_40(frame); frame_options(frame, 40))
+CHANGE(own_headers, too_big(frame); frame_extension(frame, IPPROTO_DSTOPTS, 8); frame_extension(frame, 0, 8))
+CHANGE(own_and_quoted_headers, quoted_6(frame); frame_extension(frame, 0, 8))
+CHANGE(own_atomic, too_big(frame); frame_atomic(frame, 1))
+CHANGE(own_route, own_headers(frame); frame_extension(frame, IPPROTO_ROUTING, 8); frame_routing(frame, 4, 1))
+CHANGE(own_first, whole(frame); frame_fragment(frame, 1, 0, is_v6(frame) ? 64 : 48))
+CHANGE(own_later, whole(frame); frame_fragment(frame, 1, is_v6(frame) ? 64 : 48, 0))
+CHANGE(tagged, too_big(frame); frame_tag(frame, 0x8100, 30))
+CHANGE(q_in_q, too_big(frame); frame_tag(frame, 0x8100, 30); frame_tag(frame, 0x88a8, 7))
+
+#define FINE4(text, how) {.name = "IPv4: " text, .client = TCP4(V4_GUE4), .change = how, .outcome = TAKEN(GUE4)}
+#define FINE6(text, how) {.name = "IPv6: " text, .client = TCP6(V6_GUE4), .change = how, .outcome = TAKEN(GUE4)}
+
+static const struct packet_case inside[] = {
+	FINE4("about a packet with 4 bytes of options", quoted_options_4),
+	FINE4("about a packet with 20 bytes of options", quoted_options_20),
+	FINE4("about a packet with 40 bytes of options", quoted_options_40),
+	HOST4("about a packet with options, one byte too little", quoted_options_short),
+	HOST4("about a packet with options, without its ports", quoted_options_alone),
+	HOST4("about a packet with options that are not whole", quoted_options_not_whole),
+	FINE6("about a packet with an extension header", quoted_1),
+	FINE6("about a packet with hop-by-hop options", quoted_hop),
+	FINE6("about a packet with 6 headers", quoted_6),
+	FINE6("about a packet with a header of each kind", quoted_all),
+	FINE6("about an atomic fragment", quoted_atomic),
+	FINE6("about a first fragment", quoted_first),
+	FINE6("about a packet with a routing header at its end", quoted_route_end),
+	HOST6("about a packet with 7 headers", quoted_7),
+	HOST6("about a further fragment", quoted_later),
+	HOST6("about a packet with a route to go", quoted_route_on),
+	HOST6("about ESP behind another header", quoted_esp),
+	HOST6("about a packet with a header, one byte too little", quoted_short),
+	HOST6("about a packet with a header, without its ports", quoted_alone),
+	FINE4("with options itself", own_options),
+	FINE4("with options itself, about a packet with options", own_and_quoted_options),
+	FINE6("with extension headers itself", own_headers),
+	FINE6("with headers itself, about a packet with headers", own_and_quoted_headers),
+	FINE6("an atomic fragment itself", own_atomic),
+	HOST6_AS("with a route to go itself", own_route, extensions),
+	HOST("a first fragment itself", own_first),
+	HOST4_AS("a further fragment itself, of no VIP that is known", own_later, fragment),
+	HOST6_AS("a further fragment itself, of no VIP that is known", own_later, fragment),
+	FINE4("in a VLAN", tagged), FINE6("in a VLAN", tagged),
+	FINE4("in QinQ", q_in_q), FINE6("in QinQ", q_in_q),
+};
+
+/* A frame that is shorter than its packet goes to the host. */
 static void cut_everywhere(void **state)
 {
 	struct counts *counts = test_calloc(1, sizeof(*counts));
@@ -274,16 +370,10 @@ static void cut_everywhere(void **state)
 	fixture = fixture_open(0);
 	world_fill(fixture);
 	for (int v6 = 0; v6 < 2; v6++) {
-		size_t transport = v6 ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4;
-
 		frame_client(&in, v6 ? &(struct client)TCP6(V6_GUE4) : &(struct client)TCP4(V4_GUE4));
 		too_big(&in);
 		while (in.length-- > FRAME_IP) {
-			struct outcome host = {.reason = REASON_not_tcp_udp};
-
-			if (in.length < transport) /* not known to be ICMP */
-				host.reason = REASON_malformed;
-			packet_send(fixture, &in, NULL, &host, counts);
+			packet_send(fixture, &in, NULL, &(struct outcome)PASSED(malformed), counts);
 		}
 	}
 	packet_assert_counted(fixture, counts);
@@ -291,104 +381,35 @@ static void cut_everywhere(void **state)
 	test_free(counts);
 }
 
-/* A pool whose slots have a backend each, and both of its services: the second hashes the source alone. */
-static struct fixture *open_mixed_pool(__u16 flags)
-{
-	struct service service = {.slot_first = 3000, .slot_count = 5, .index = 1, .flags = flags};
-	struct fixture *fixture = fixture_open(0);
-
-	world_backends(fixture);
-	for (__u16 i = 0; i < 5; i++)
-		fixture_slots(fixture, 3000 + i, 1, IPIP4 + i);
-	fixture_vip(fixture, "192.0.2.1", 443, IPPROTO_TCP, &service);
-	fixture_vip(fixture, "192.0.2.1", 443, IPPROTO_UDP, &service);
-	fixture_vip(fixture, "2001:db8::1", 443, IPPROTO_TCP, &service);
-	fixture_vip(fixture, "2001:db8::1", 443, IPPROTO_UDP, &service);
-	return fixture;
-}
-
-/* The backend's number from the outer destination address, or that of L2, which has no outer header. */
-static __u16 backend_of(const struct frame *out, const struct frame *in)
-{
-	if (out->length == in->length)
-		return L2;
-	/* the addresses end in .11, ::12, .13 and ::14: text of decimal digits */
-	if (frame_get16(out, 12) == 0x86dd)
-		return (out->data[FRAME_IP + 39] & 0xf);
-	return out->data[FRAME_IP + 19] - 10;
-}
-
-static void flow_of_number(struct frame *in, unsigned int number)
-{
-	bool v6 = number & 1;
-	char from[32];
-	struct client client = {
-		.from = from,
-		.to = v6 ? "2001:db8::1" : "192.0.2.1",
-		.from_port = 1000 + number * 7,
-		.to_port = 443,
-		.protocol = number & 2 ? IPPROTO_UDP : IPPROTO_TCP,
-	};
-
-	snprintf(from, sizeof(from), v6 ? "2001:db8:c::%x" : "198.51.100.%u", number);
-	frame_client(in, &client);
-}
-
-/* An error reaches whom the client's own packets reach, by the same path: GUE's source port is the flow's, too. */
-static void errors_follow(__u16 flags)
-{
-	struct fixture *fixture;
-	unsigned int seen[L2 + 1] = {0};
-	struct frame in, packet, error;
-
-	fixture_need_root();
-	fixture = open_mixed_pool(flags);
-	for (unsigned int number = 0; number < 200; number++) {
-		__u16 backend;
-
-		flow_of_number(&in, number);
-		assert_int_equal(fixture_run(fixture, &in, NULL, &packet), XDP_TX);
-		backend = backend_of(&packet, &in);
-		assert_in_range(backend, IPIP4, L2);
-		seen[backend]++;
-		too_big(&in);
-		assert_int_equal(fixture_run(fixture, &in, NULL, &error), XDP_TX);
-		assert_int_equal(backend_of(&error, &in), backend);
-		if (backend == GUE4)
-			assert_int_equal(frame_get16(&error, FRAME_TRANSPORT4), frame_get16(&packet, FRAME_TRANSPORT4));
-		if (backend == GUE6)
-			assert_int_equal(frame_get16(&error, FRAME_TRANSPORT6), frame_get16(&packet, FRAME_TRANSPORT6));
-	}
-	for (__u16 backend = IPIP4; backend <= L2; backend++)
-		assert_in_range(seen[backend], 5, 195);
-	fixture_close(fixture);
-}
-
+/* An error reaches whom the client's own packets reach, by the same path. */
 static void errors_follow_their_flow(void **state)
 {
 	(void)state;
-	errors_follow(0);
+	mixed_all_follow(0, 0, too_big);
 }
 
 static void errors_follow_their_flow_by_source(void **state)
 {
 	(void)state;
-	errors_follow(SERVICE_HASH_SOURCE);
+	mixed_all_follow(0, SERVICE_HASH_SOURCE, too_big);
 }
 
-int main(void)
+static const struct case_group groups[] = {
+	GROUP("ICMP errors", errors),
+	GROUP("ICMP errors: ways to a backend", ways),
+	GROUP("ICMP errors: finding the service", services),
+	GROUP("ICMP that goes to the host", to_host),
+	GROUP("ICMP errors: options and headers, inside and out", inside),
+};
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest flows[] = {
 		cmocka_unit_test(cut_everywhere),
 		cmocka_unit_test(errors_follow_their_flow),
 		cmocka_unit_test(errors_follow_their_flow_by_source),
 	};
-	int failed = 0;
+	int failed = GROUPS_RUN(argc, argv, groups);
 
-	failed += PACKET_CASES_RUN(errors);
-	failed += PACKET_CASES_RUN(ways);
-	failed += PACKET_CASES_RUN(services);
-	failed += PACKET_CASES_RUN(to_host);
-	failed += cmocka_run_group_tests(flows, NULL, NULL);
-	return failed;
+	return groups_are_listed(argc, argv) ? failed : failed + cmocka_run_group_tests(flows, NULL, NULL);
 }

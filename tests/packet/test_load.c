@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The kernel's verifier takes the program with every combination of features, and what is off costs nothing. */
+/* The kernel's verifier takes both programs with every feature, alone and together; what is off costs nothing. */
 #include <bpf/bpf.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 
+#include "out/program.h"
 #include "packet/packet_case.h"
 
 #define FINDING	     (FEATURE_ANY_PORT | FEATURE_PREFIX4 | FEATURE_PREFIX6)
-#define ALL_FEATURES (FINDING | FEATURE_TRANSITION | FEATURE_SECOND_HOP)
+#define FLOWS	     (FEATURE_TRANSITION | FEATURE_SECOND_HOP)
+#define STAGES	     (FEATURE_SLOW | FEATURE_RULES | FEATURE_LIMITS | FEATURE_QUIC)
+#define ALL_FEATURES (2 * FEATURE_MULTI - 1)
+
+/* Of these, the ones that this kernel has. */
+static __u32 known(__u32 features)
+{
+	return features & ~(FEATURE_MULTI & ~program_features());
+}
 
 /* Loads it, at the size that balancers have, and sends one packet of each family; *state is the combination. */
 static void loads(void **state)
 {
-	struct fixture_options options = {.features = (uintptr_t)*state, .full_size = true};
-	struct outcome four = {REASON_forwarded, IPIP4, IPIP4}, six = {REASON_forwarded, GUE6, GUE6};
+	struct fixture_options options = {.features = known((uintptr_t)*state), .full_size = true};
+	struct outcome four = {.reason = REASON_forwarded, .service = IPIP4, .backend = IPIP4},
+		       six = {.reason = REASON_forwarded, .service = GUE6, .backend = GUE6};
 	struct counts *counts = calloc(1, sizeof(*counts));
 	struct fixture *fixture;
 	struct frame in;
@@ -33,16 +43,23 @@ static void loads(void **state)
 	free(counts);
 }
 
-/* In bytes, after the verifier removed what cannot be reached. */
-static __u32 program_size(__u32 features)
+static __u32 size_of(int program)
 {
-	struct fixture *fixture = fixture_open(features);
 	struct bpf_prog_info info = {0};
 	__u32 length = sizeof(info);
 
-	assert_int_equal(bpf_obj_get_info_by_fd(fixture_program(fixture), &info, &length), 0);
-	fixture_close(fixture);
+	assert_int_equal(bpf_obj_get_info_by_fd(program, &info, &length), 0);
 	return info.xlated_prog_len;
+}
+
+/* Of both in bytes, after the verifier removed what cannot be reached. */
+static __u32 program_size(__u32 features)
+{
+	struct fixture *fixture = fixture_open(known(features));
+	__u32 size = size_of(fixture_program(fixture)) + size_of(fixture_slow_program(fixture));
+
+	fixture_close(fixture);
+	return size;
 }
 
 static void features_that_are_off_are_removed(void **state)
@@ -53,7 +70,8 @@ static void features_that_are_off_are_removed(void **state)
 	fixture_need_root();
 	all = program_size(ALL_FEATURES);
 	for (__u32 feature = 1; feature <= ALL_FEATURES; feature <<= 1)
-		assert_true(program_size(ALL_FEATURES & ~feature) < all);
+		if (known(feature))
+			assert_true(program_size(ALL_FEATURES & ~feature) < all);
 }
 
 #define LOADS(text, set)                                                                                               \
@@ -61,20 +79,37 @@ static void features_that_are_off_are_removed(void **state)
 		.name = "loads with " text, .test_func = loads, .initial_state = (void *)(uintptr_t)(set)              \
 	}
 
+#define ALONE(name) LOADS(#name " alone", name)
+
 int main(void)
 {
 	const struct CMUnitTest combinations[] = {
 		LOADS("exact services alone", 0),
-		LOADS("any port", FEATURE_ANY_PORT),
-		LOADS("IPv4 prefixes", FEATURE_PREFIX4),
+		ALONE(FEATURE_ANY_PORT),
+		ALONE(FEATURE_PREFIX4),
+		ALONE(FEATURE_PREFIX6),
+		ALONE(FEATURE_TRANSITION),
+		ALONE(FEATURE_SECOND_HOP),
+		ALONE(FEATURE_SLOW),
+		ALONE(FEATURE_ADDRESS),
+		ALONE(FEATURE_DENY4),
+		ALONE(FEATURE_DENY6),
+		ALONE(FEATURE_ENTROPY),
+		ALONE(FEATURE_RULES),
+		ALONE(FEATURE_LIMITS),
+		ALONE(FEATURE_QUIC),
+		ALONE(FEATURE_MULTI),
 		LOADS("any port and IPv4 prefixes", FEATURE_ANY_PORT | FEATURE_PREFIX4),
-		LOADS("IPv6 prefixes", FEATURE_PREFIX6),
 		LOADS("any port and IPv6 prefixes", FEATURE_ANY_PORT | FEATURE_PREFIX6),
 		LOADS("prefixes of both families", FEATURE_PREFIX4 | FEATURE_PREFIX6),
 		LOADS("every way to find a service", FINDING),
-		LOADS("transitions", FEATURE_TRANSITION),
-		LOADS("transitions and the second hop", FEATURE_TRANSITION | FEATURE_SECOND_HOP),
+		LOADS("transitions and the second hop", FLOWS),
 		LOADS("every way to find a service, and transitions", FINDING | FEATURE_TRANSITION),
+		LOADS("both deny lists and transitions", FEATURE_DENY4 | FEATURE_DENY6 | FLOWS),
+		LOADS("all that services may ask for", STAGES),
+		LOADS("all that services may ask for, and several buffers", STAGES | FEATURE_MULTI),
+		LOADS("all that services may ask for, and transitions", STAGES | FLOWS),
+		LOADS("everything but several buffers", ALL_FEATURES & ~FEATURE_MULTI),
 		LOADS("everything", ALL_FEATURES),
 		cmocka_unit_test(features_that_are_off_are_removed),
 	};

@@ -84,8 +84,7 @@ static void hop_case_run(void **state)
 	if (verdict < 0)
 		skip();
 	assert_int_equal(verdict, to->ifindex == FIXTURE_INTERFACE ? XDP_TX : XDP_REDIRECT);
-	if (outer.udp_to)
-		outer.udp_from = frame_get16(&out, strchr(outer.to, ':') ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4);
+	outer_take_entropy(&outer, &out);
 	if (test->named)
 		put_hop(&outer, world_target(test->named));
 	frame_wrap(&expected, &in, &outer);
@@ -167,11 +166,20 @@ static const struct hop_case room[] = {
 	HEADROOM("headroom for the outer header alone", GUE6, GUE6_OUT, 48, 0),
 };
 
-int main(void)
+static enum reason hop_case_reason(const void *test)
 {
-	int failed = CASES_RUN(named, hop_case_run);
+	__u32 ifindex = world_target(((const struct hop_case *)test)->to)->ifindex;
 
-	failed += CASES_RUN(without, hop_case_run);
-	failed += CASES_RUN(room, hop_case_run);
-	return failed != 0;
+	return ifindex == FIXTURE_INTERFACE ? REASON_forwarded : REASON_redirected;
+}
+
+static const struct case_group groups[] = {
+	GROUP_OF("The second hop", named, hop_case_run, hop_case_reason),
+	GROUP_OF("The second hop: nobody to name", without, hop_case_run, hop_case_reason),
+	GROUP_OF("The second hop: room for it", room, hop_case_run, hop_case_reason),
+};
+
+int main(int argc, char **argv)
+{
+	return GROUPS_RUN(argc, argv, groups);
 }

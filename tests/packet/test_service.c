@@ -299,18 +299,20 @@ static void first_and_last_index(void **state)
 	test_free(counts);
 }
 
-int main(void)
+static const struct case_group groups[] = {
+	GROUP("Finding the service: addresses and ports", exact),
+	GROUP("Finding the service: any port", ports),
+	GROUP("Finding the service: prefixes", longest),
+	GROUP("Finding the service: edges of prefixes", prefix_edges),
+};
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest whole_tables[] = {
 		cmocka_unit_test(many_services),
 		cmocka_unit_test(first_and_last_index),
 	};
-	int failed = 0;
+	int failed = GROUPS_RUN(argc, argv, groups);
 
-	failed += PACKET_CASES_RUN(exact);
-	failed += PACKET_CASES_RUN(ports);
-	failed += PACKET_CASES_RUN(longest);
-	failed += PACKET_CASES_RUN(prefix_edges);
-	failed += cmocka_run_group_tests(whole_tables, NULL, NULL);
-	return failed;
+	return groups_are_listed(argc, argv) ? failed : failed + cmocka_run_group_tests(whole_tables, NULL, NULL);
 }

@@ -120,7 +120,9 @@ static void a_changed_slot_takes_effect(void **state)
 	(void)state;
 	assert_non_null(counts);
 	for (size_t i = 0; i < ARRAY_SIZE(owners); i++) {
-		struct outcome outcome = {owners[i] ? REASON_forwarded : REASON_no_backend, 1, owners[i]};
+		struct outcome outcome = {.reason = owners[i] ? REASON_forwarded : REASON_no_backend,
+						  .service = 1,
+						  .backend = owners[i]};
 
 		fixture_slots(fixture, 4000, 5, owners[i]);
 		for (unsigned int n = 0; n < 50; n++) {
@@ -157,16 +159,18 @@ static void two_services_share_a_pool(void **state)
 	free(counts);
 }
 
-int main(void)
+static const struct case_group groups[] = {
+	GROUP("Nobody to send it to", dropped),
+};
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest pools[] = {
 		cmocka_unit_test(a_pool_uses_its_slots_alone),
 		cmocka_unit_test(a_changed_slot_takes_effect),
 		cmocka_unit_test(two_services_share_a_pool),
 	};
-	int failed = 0;
+	int failed = GROUPS_RUN(argc, argv, groups);
 
-	failed += PACKET_CASES_RUN(dropped);
-	failed += cmocka_run_group_tests(pools, NULL, NULL);
-	return failed;
+	return groups_are_listed(argc, argv) ? failed : failed + cmocka_run_group_tests(pools, NULL, NULL);
 }

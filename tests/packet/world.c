@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#define SOURCE4 "10.1.0.2"
-#define SOURCE6 "2001:db8:1::2"
-#define BEHIND_IN .ifindex = FIXTURE_INTERFACE, .mtu = WORLD_MTU_IN
+#define SOURCE4	   "10.1.0.2"
+#define SOURCE6	   "2001:db8:1::2"
+#define BEHIND_IN  .ifindex = FIXTURE_INTERFACE, .mtu = WORLD_MTU_IN
 #define BEHIND_OUT .ifindex = WORLD_OTHER, .mtu = WORLD_MTU_OUT
 
 static const struct target targets[WORLD_BACKENDS] = {
@@ -52,7 +52,13 @@ void world_backends(struct fixture *fixture)
 	}
 }
 
-void world_fill(struct fixture *fixture)
+static void vips_of(__u16 number, char vip4[static 32], char vip6[static 32])
+{
+	snprintf(vip4, 32, "192.0.2.%u", number);
+	snprintf(vip6, 32, "2001:db8::%x", number);
+}
+
+void world_services(struct fixture *fixture, __u16 flags)
 {
 	char vip4[32], vip6[32];
 
@@ -60,11 +66,30 @@ void world_fill(struct fixture *fixture)
 	for (__u16 n = 1; n < WORLD_BACKENDS; n++) {
 		struct service service = world_service(n);
 
-		snprintf(vip4, sizeof(vip4), "192.0.2.%u", n);
-		snprintf(vip6, sizeof(vip6), "2001:db8::%x", n);
+		service.flags = flags;
+		vips_of(n, vip4, vip6);
 		fixture_vip(fixture, vip4, 443, IPPROTO_TCP, &service);
 		fixture_vip(fixture, vip4, 443, IPPROTO_UDP, &service);
 		fixture_vip(fixture, vip6, 443, IPPROTO_TCP, &service);
 		fixture_vip(fixture, vip6, 443, IPPROTO_UDP, &service);
+	}
+}
+
+void world_fill(struct fixture *fixture)
+{
+	world_services(fixture, 0);
+}
+
+void world_addresses(struct fixture *fixture, __u16 flags)
+{
+	char vip4[32], vip6[32];
+
+	for (__u16 n = 1; n < WORLD_BACKENDS; n++) {
+		struct service service = world_service(n);
+
+		service.flags = flags;
+		vips_of(n, vip4, vip6);
+		fixture_vip(fixture, vip4, 0, 0, &service);
+		fixture_vip(fixture, vip6, 0, 0, &service);
 	}
 }

@@ -70,7 +70,11 @@ struct service world_service(__u16 number);
 /* The backends and the slots, without any VIP. */
 void world_backends(struct fixture *fixture);
 
-/* All of it. */
-void world_fill(struct fixture *fixture);
+/* All of it. `flags`: SERVICE_* of the services. */
+void world_services(struct fixture *fixture, __u16 flags);
+void world_fill(struct fixture *fixture); /* without flags */
+
+/* Each VIP's own entry, which says what becomes of packets that are no service's: ADDRESS_*. */
+void world_addresses(struct fixture *fixture, __u16 flags);
 
 #endif

@@ -199,27 +199,52 @@ static inline struct kernel kernel(void)
 	return now;
 }
 
-/* The maps as the program that is attached sees them hold the plan. */
+/* The ids of a program's maps, behind those that are there already. */
+static inline __u32 add_map_ids(__u32 id, __u32 *ids, __u32 count)
+{
+	struct bpf_prog_info info = {.nr_map_ids = 32, .map_ids = (__u64)(unsigned long)(ids + count)};
+	__u32 length = sizeof(info);
+	int program = bpf_prog_get_fd_by_id(id);
+
+	assert_int_equal(bpf_obj_get_info_by_fd(program, &info, &length), 0);
+	close(program);
+	return count + info.nr_map_ids;
+}
+
+/* The program of the slow path, at either place. */
+static inline __u32 slow_program(__u32 programs, __u32 place)
+{
+	int map = bpf_map_get_fd_by_id(programs);
+	__u32 id = 0;
+
+	assert_true(map >= 0);
+	bpf_map_lookup_elem(map, &place, &id);
+	close(map);
+	return id;
+}
+
+/* The maps as the programs that are attached see them hold the plan. */
 static inline void check_kernel(const struct lab *lab)
 {
 	struct kernel now = kernel();
-	struct bpf_prog_info info = {0};
-	__u32 ids[64], length = sizeof(info);
-	int program = bpf_prog_get_fd_by_id(now.program);
+	__u32 ids[3 * 32], count;
 	struct maps maps;
 
 	assert_int_equal(now.link_program, now.program);
-	info.nr_map_ids = 64;
-	info.map_ids = (__u64)(unsigned long)ids;
-	assert_int_equal(bpf_obj_get_info_by_fd(program, &info, &length), 0);
-	close(program);
+	count = add_map_ids(now.program, ids, 0);
+	for (__u32 place = 0; place < 2; place++) {
+		__u32 slow = slow_program(now.map[MAP_programs], place);
+
+		if (slow)
+			count = add_map_ids(slow, ids, count);
+	}
 	for (int i = 0; i < MAP_COUNT; i++) {
 		bool used = false;
 
-		for (__u32 j = 0; j < info.nr_map_ids; j++)
+		for (__u32 j = 0; j < count; j++)
 			used |= ids[j] == now.map[i];
 		if (!used)
-			fail_msg("the program does not use the pinned map %s", map_name((enum map)i));
+			fail_msg("no program uses the pinned map %s", map_name((enum map)i));
 	}
 	maps_init(&maps);
 	assert_int_equal(maps_open_pinned(&maps, FOLDER), 0);

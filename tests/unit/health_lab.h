@@ -64,6 +64,7 @@ static inline time_t lab_clock(time_t *unused)
 /* What a pool's settings say of more than itself. */
 struct lab_links {
 	const char *fallback, *service;
+	const char *sources; /* the service some of whose sources go here */
 };
 
 static inline void lab_setting(struct config_pool *pool, const char *word, __u32 *rise, __u32 *fall,
@@ -86,6 +87,8 @@ static inline void lab_setting(struct config_pool *pool, const char *word, __u32
 		links->fallback = value;
 	else if (LAB_IS("service"))
 		links->service = value;
+	else if (LAB_IS("sources"))
+		links->sources = value;
 	else if (LAB_IS("ramp"))
 		judgement->ramp_ms = (__u32)atoi(value);
 	else if (LAB_IS("start"))
@@ -159,6 +162,17 @@ static inline void lab_pool(struct config *config, char *text, struct lab_links 
 		lab_backend(config, pool, word);
 }
 
+/* A source rule of the service leads to the pool. */
+static inline void lab_sources(struct config *config, const char *service, size_t pool)
+{
+	struct config_service *of = (struct config_service *)config_service_find(config, service);
+
+	assert_non_null(of);
+	of->rules = arena_array(config->arena, 1, sizeof(*of->rules));
+	of->rules[0] = (struct config_rule){.action = RULE_POOL, .pool = pool};
+	of->rule_count = 1;
+}
+
 static inline struct config *lab_config(const char *spec)
 {
 	struct config *config = sample_config(8, 8);
@@ -174,6 +188,9 @@ static inline struct config *lab_config(const char *spec)
 		if (links[i].service)
 			sample_service(config, links[i].service, i, 0, 0);
 	}
+	for (size_t i = 0; i < config->pool_count; i++)
+		if (links[i].sources)
+			lab_sources(config, links[i].sources, i);
 	return config;
 }
 

@@ -222,14 +222,16 @@ static inline struct backend build_backend(enum place place, enum forward forwar
 	struct address address = place_address(place, outer);
 	struct next_hop hop = {.resolved = true,
 			       .on_link = true,
-			       .ifindex = if_nametoindex("eth0"),
+			       .out_ifindex = if_nametoindex("eth0"),
 			       .mtu = 1500,
 			       .source = place_address(LB, outer),
 			       .mac = {2, 0, 0, 0, 0, (__u8)host_number[place]},
 			       .source_mac = {2, 0, 0, 0, 0, (__u8)host_number[LB]}};
+	const struct config_pool pool = {
+		.forward = forward, .gue_port = GUE_PORT, .outer = {.df = true, .ttl = CONFIG_DEFAULT_TTL}};
 	struct backend backend;
 
-	header_build(&backend, forward, GUE_PORT, &address, &hop);
+	header_build(&backend, &pool, &address, &hop);
 	return backend;
 }
 

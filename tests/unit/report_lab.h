@@ -57,10 +57,13 @@ const struct maps *dataplane_maps(const struct dataplane *dataplane)
 	return &fake_maps;
 }
 
+/* What the program is attached to, as JSON; NULL: nothing. */
+static const char *fake_interfaces;
+
 json_t *dataplane_interfaces_json(const struct dataplane *dataplane)
 {
 	(void)dataplane;
-	return json_array();
+	return fake_interfaces ? json_loads(fake_interfaces, 0, NULL) : json_array();
 }
 
 json_t *dataplane_bpf_json(const struct dataplane *dataplane)

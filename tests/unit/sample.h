@@ -36,6 +36,7 @@ static inline struct config *sample_config(size_t pools, size_t services)
 	config->arena = arena;
 	config->file = "sample.yaml";
 	memcpy(config->hash_key, "the sample's key", sizeof(config->hash_key));
+	config->fragment_records = CONFIG_MIN_FRAGMENT_RECORDS;
 	config->pools = arena_array(arena, pools, sizeof(*config->pools));
 	config->services = arena_array(arena, services, sizeof(*config->services));
 	return config;
@@ -65,6 +66,7 @@ static inline struct config_pool *sample_pool(struct config *config, const char 
 	pool->forward = FORWARD_IPIP;
 	pool->gue_port = 6080;
 	pool->table_size = table_size;
+	pool->outer = (struct config_outer){.df = true, .ttl = CONFIG_DEFAULT_TTL};
 	pool->fallback = CONFIG_NONE;
 	pool->backends = arena_array(config->arena, backends, sizeof(*pool->backends));
 	return pool;

@@ -27,13 +27,17 @@ static void fill(struct pair *pair, int i)
 {
 	pair->interfaces[i][0] = (struct config_interface){.name = "eth0"};
 	pair->interfaces[i][1] = (struct config_interface){.name = "eth1", .mode = MODE_NATIVE};
-	pair->backends[i][0] = (struct config_backend){"web1", parsed_address("10.0.0.11"), 100};
-	pair->backends[i][1] = (struct config_backend){"web2", parsed_address("10.0.0.12"), 100};
-	pair->backends[i][2] = (struct config_backend){"web3", parsed_address("2001:db8::13"), 50};
+	pair->backends[i][0] =
+		(struct config_backend){.name = "web1", .address = parsed_address("10.0.0.11"), .weight = 100};
+	pair->backends[i][1] =
+		(struct config_backend){.name = "web2", .address = parsed_address("10.0.0.12"), .weight = 100};
+	pair->backends[i][2] =
+		(struct config_backend){.name = "web3", .address = parsed_address("2001:db8::13"), .weight = 50};
 	pair->pools[i][0] = (struct config_pool){.name = "web",
 						 .forward = FORWARD_GUE,
 						 .gue_port = 6080,
 						 .table_size = 65537,
+						 .outer = {.df = true, .ttl = 64},
 						 .fallback = CONFIG_NONE,
 						 .transition = {900000, 60000, 7200000},
 						 .backends = pair->backends[i],

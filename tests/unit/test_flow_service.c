@@ -152,11 +152,74 @@ static void the_cache_mixes_nothing_up(void **state)
 	free_maps(maps);
 }
 
+static void set_rule(int fd, struct prefix from, __u16 service, struct rule rule)
+{
+	struct rule_key4 key4 = {
+		.prefixlen = RULE_KEY_FIXED_BITS + from.length, .service = service, .address = from.address.word[0]};
+	struct rule_key6 key6 = {.prefixlen = key4.prefixlen, .service = service};
+
+	memcpy(key6.address, from.address.word, sizeof(key6.address));
+	assert_int_equal(
+		bpf_map_update_elem(fd, from.address.family == AF_INET ? (void *)&key4 : &key6, &rule, BPF_ANY), 0);
+}
+
+/* The slot_first of a flow's table. */
+static __u32 table_of(const struct maps *maps, __u32 features, const char *source, const char *destination)
+{
+	struct flow_service_cache *cache = memory_new(1, sizeof(*cache));
+	struct flow_tuple tuple = flow(destination, 443, IPPROTO_TCP);
+	const struct service *service;
+	struct address address;
+	__u32 first;
+
+	assert_int_equal(address_parse(source, &address), 0);
+	memcpy(tuple.source, address.word, sizeof(tuple.source));
+	service = flow_service(maps, features, cache, &tuple);
+	assert_non_null(service);
+	first = service->slot_first;
+	free(cache);
+	return first;
+}
+
+static void source_rules_lead_to_other_tables(void **state)
+{
+	const struct rule pool = {.table = {.slot_first = 700, .slot_count = 7}, .action = RULE_POOL};
+	struct maps *maps = need_maps();
+	struct prefix from4, from6;
+
+	(void)state;
+	maps->fd[MAP_rules4] = make_trie(sizeof(struct rule_key4));
+	maps->fd[MAP_rules6] = make_trie(sizeof(struct rule_key6));
+	maps->options = memory_new(SLUICE_MAX_SERVICES, sizeof(*maps->options));
+	maps->options[5].flags = OPTION_RULES;
+	assert_int_equal(prefix_parse("10.0.0.0/8", &from4), 0);
+	assert_int_equal(prefix_parse("2001:db8::/32", &from6), 0);
+	set_rule(maps->fd[MAP_rules4], from4, 5, pool);
+	set_rule(maps->fd[MAP_rules6], from6, 5, pool);
+	set_rule(maps->fd[MAP_rules4], from4, 6, pool);
+	assert_int_equal(prefix_parse("10.1.0.0/16", &from4), 0);
+	set_rule(maps->fd[MAP_rules4], from4, 5, (struct rule){.action = RULE_ALLOW});
+	set_vip(maps, "192.0.2.5", 443, IPPROTO_TCP, 5);
+	set_vip(maps, "192.0.2.6", 443, IPPROTO_TCP, 6);
+	set_vip(maps, "2001:db8::5", 443, IPPROTO_TCP, 5);
+	assert_int_equal(table_of(maps, FEATURE_RULES, "10.2.0.1", "192.0.2.5"), 700);
+	assert_int_equal(table_of(maps, FEATURE_RULES, "2001:db8:9::1", "2001:db8::5"), 700);
+	assert_int_equal(table_of(maps, FEATURE_RULES, "10.1.0.1", "192.0.2.5"), 0);
+	assert_int_equal(table_of(maps, FEATURE_RULES, "11.0.0.1", "192.0.2.5"), 0);
+	assert_int_equal(table_of(maps, FEATURE_RULES, "10.2.0.1", "192.0.2.6"), 0); /* has no rules any more */
+	assert_int_equal(table_of(maps, 0, "10.2.0.1", "192.0.2.5"), 0);
+	close(maps->fd[MAP_rules4]);
+	close(maps->fd[MAP_rules6]);
+	free(maps->options);
+	free_maps(maps);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_most_exact_entry_wins),
 		cmocka_unit_test(the_cache_mixes_nothing_up),
+		cmocka_unit_test(source_rules_lead_to_other_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,6 +154,11 @@ static void test_new_pool_of_a_service(void **unused)
 	/* by way of its fallback */
 	LAB_RELOADS({"blue service=www fallback=spare: a; spare: s", "a- s+", "a:down:0 s:up:100", NULL},
 		    {"green service=www: c; spare: s", "", "c:up:100 s:up:100", ""});
+	/* some of its sources go over, by a rule: they are served as well */
+	LAB_RELOADS({"blue service=www: a", "a+", "a:up:100", NULL},
+		    {"blue service=www: a; green sources=www: c", "", "a:up:100 c:up:100", ""});
+	LAB_RELOADS({"blue service=www: a", "a-", "a:down:0", NULL},
+		    {"blue service=www: a; green sources=www: c", "", "a:down:0 c:down:0", NULL});
 }
 
 static json_t *saved_of(const struct lab *lab, json_t **overrides)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <arpa/inet.h>
 #include <cmocka.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -229,6 +230,132 @@ static void test_the_longest_reasons_fit(void **unused)
 	network_free(&network);
 }
 
+/* ---- VLAN devices ---- */
+
+static struct link *add_vlan(struct network *network, __u32 ifindex, const char *name, __u32 parent, __u32 tag)
+{
+	struct link *link = add_link(network, ifindex, name);
+
+	strcpy(link->kind, "vlan");
+	link->mac[5] = (__u8)ifindex;
+	link->parent = parent;
+	link->tag = htonl(tag);
+	return link;
+}
+
+/* 10.0.0.11 is a neighbour on interface `ifindex`. */
+static void add_destination(struct network *network, __u32 ifindex)
+{
+	add_neighbour(network, ifindex, "10.0.0.11");
+	add_route(network, "10.0.0.11", NULL, ifindex);
+}
+
+static void test_a_vlan_device(void **unused)
+{
+	static const __u8 vlan_mac[6] = {2, 0, 0, 0, 0, 10};
+	struct network network = {0};
+	struct address asked = address("10.0.0.11");
+	struct next_hop hop;
+
+	(void)unused;
+	add_link(&network, 3, "eth0")->mtu = 9000;
+	add_vlan(&network, 10, "eth0.10", 3, 0x8100600a);
+	add_destination(&network, 10);
+	/* the same address is another neighbour on the interface below */
+	add_neighbour(&network, 3, "10.0.0.11")->mac[5] = 99;
+	assert_true(network_next_hop(&network, &asked, &hop));
+	assert_int_equal(hop.ifindex, 10);
+	assert_string_equal(hop.interface, "eth0.10");
+	assert_int_equal(hop.out_ifindex, 3);
+	assert_string_equal(hop.out_interface, "eth0");
+	assert_int_equal(hop.tags, 1);
+	assert_int_equal(hop.tag[0], htonl(0x8100600a));
+	assert_int_equal(hop.tag[1], 0);
+	assert_memory_equal(hop.mac, their_mac, 6);
+	assert_memory_equal(hop.source_mac, vlan_mac, 6);
+	assert_int_equal(hop.mtu, 1500);
+	network_free(&network);
+}
+
+static void test_a_vlan_device_on_another(void **unused)
+{
+	struct network network = {0};
+	struct address asked = address("10.0.0.11");
+	struct next_hop hop;
+	struct link *parent;
+
+	(void)unused;
+	parent = add_link(&network, 3, "eth0");
+	add_vlan(&network, 10, "eth0.100", 3, 0x88a80064);
+	add_vlan(&network, 11, "eth0.100.10", 10, 0x8100000a);
+	add_destination(&network, 11);
+	assert_true(network_next_hop(&network, &asked, &hop));
+	assert_int_equal(hop.ifindex, 11);
+	assert_int_equal(hop.out_ifindex, 3);
+	assert_int_equal(hop.tags, 2);
+	assert_int_equal(hop.tag[0], htonl(0x88a80064));
+	assert_int_equal(hop.tag[1], htonl(0x8100000a));
+	/* a frame has room for one tag beyond the MTU, and not for two */
+	assert_int_equal(hop.mtu, 1496);
+	parent->mtu = 1504;
+	assert_true(network_next_hop(&network, &asked, &hop));
+	assert_int_equal(hop.mtu, 1500);
+	add_vlan(&network, 12, "third", 11, 0x8100000b);
+	network.routes->ifindex = 12;
+	add_neighbour(&network, 12, "10.0.0.11");
+	assert_why(&network, "10.0.0.11", "VLAN device third has more than two tags");
+	/* links that name each other */
+	((struct link *)network_link(&network, 10))->parent = 11;
+	network.routes->ifindex = 10;
+	assert_why(&network, "10.0.0.11", "VLAN device eth0.100 has more than two tags");
+	network_free(&network);
+}
+
+static void test_what_is_below_a_vlan_device(void **unused)
+{
+	static const char *const fit[] = {"", "veth", "bond", "tun"};
+	struct network network = {0};
+	struct address asked = address("10.0.0.11");
+	struct link *parent, *vlan;
+	struct next_hop hop;
+
+	(void)unused;
+	vlan = add_vlan(&network, 10, "eth0.10", 3, 0x8100000a);
+	add_destination(&network, 10);
+	assert_why(&network, "10.0.0.11", "what was below VLAN device eth0.10 (number 3) is gone");
+	parent = add_link(&network, 3, "eth0");
+	assert_true(network_next_hop(&network, &asked, &hop));
+	vlan->parent = 0;
+	assert_why(&network, "10.0.0.11", "what is below VLAN device eth0.10 is in another network namespace");
+	vlan->parent = 3;
+	parent->up = false;
+	assert_why(&network, "10.0.0.11", "interface eth0, below VLAN device eth0.10, is down");
+	vlan->up = false;
+	assert_why(&network, "10.0.0.11", "interface eth0.10 is down");
+	parent->up = vlan->up = true;
+	for (size_t i = 0; i < sizeof(fit) / sizeof(fit[0]); i++) {
+		strcpy(parent->kind, fit[i]);
+		assert_true(network_next_hop(&network, &asked, &hop));
+	}
+	strcpy(parent->kind, "bridge");
+	assert_why(&network, "10.0.0.11", "VLAN device eth0.10 is on eth0 (bridge), which XDP cannot send on");
+	/* the longest reasons fit */
+	strcpy(parent->kind, "fifteen-letters");
+	strcpy(parent->name, "fifteen-letters");
+	strcpy(vlan->name, "fifteen-letters");
+	assert_why(&network, "10.0.0.11",
+		   "VLAN device fifteen-letters is on fifteen-letters (fifteen-letters), which XDP cannot send on");
+	/* the device stays: another interface that gets the number is not what it is on */
+	strcpy(vlan->name, "eth0.10");
+	assert_true(network_link_delete(&network, 3));
+	assert_why(&network, "10.0.0.11", "what is below VLAN device eth0.10 is in another network namespace");
+	add_link(&network, 3, "eth3");
+	assert_why(&network, "10.0.0.11", "what is below VLAN device eth0.10 is in another network namespace");
+	assert_true(network_link_delete(&network, 10));
+	assert_why(&network, "10.0.0.11", "the interface of its route (number 10) is gone");
+	network_free(&network);
+}
+
 static void test_link_changes(void **unused)
 {
 	struct neighbour_key former = {.ifindex = 3, .address = address("10.0.0.11")};
@@ -242,6 +369,11 @@ static void test_link_changes(void **unused)
 	fact.mtu = 9000;
 	assert_true(network_link_set(&network, &fact));
 	assert_int_equal(network_link(&network, 3)->mtu, 9000);
+	fact.tag = htonl(0x8100000a);
+	assert_true(network_link_set(&network, &fact));
+	fact.parent = 4;
+	assert_true(network_link_set(&network, &fact));
+	assert_false(network_link_set(&network, &fact));
 	add_link(&network, 4, "eth2");
 	add_neighbour(&network, 3, "10.0.0.11");
 	add_neighbour(&network, 4, "10.0.0.11");
@@ -277,6 +409,9 @@ int main(void)
 		cmocka_unit_test(test_links_that_do_not_carry),
 		cmocka_unit_test(test_neighbours_that_do_not_answer),
 		cmocka_unit_test(test_the_longest_reasons_fit),
+		cmocka_unit_test(test_a_vlan_device),
+		cmocka_unit_test(test_a_vlan_device_on_another),
+		cmocka_unit_test(test_what_is_below_a_vlan_device),
 		cmocka_unit_test(test_link_changes),
 		cmocka_unit_test(test_link_by_name),
 	};

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* From a state to the maps' wanted contents, and what is kept from one plan to the next. */
-#include "unit/sample.h"
-
 #include "model/maglev.h"
-#include "model/plan.h"
+#include "unit/plan_lab.h"
 
 /* Two pools with two backends each, and a service. */
 static struct config *two_pools(void)
@@ -23,35 +21,6 @@ static struct config *two_pools(void)
 	return config;
 }
 
-static void start(struct state *state, struct plan **plan, struct config *config)
-{
-	*state = (struct state){.config = config, .ids = ids_new()};
-	*plan = plan_new();
-	sample_network(&state->network);
-	sample_routes(&state->network, config);
-	assert_int_equal(ids_assign(state->ids, config), 0);
-	sample_plan(*plan, state);
-}
-
-/* The state goes over to another configuration. */
-static void reload(struct state *state, struct plan *plan, struct config *config)
-{
-	config_free(state->config);
-	state->config = config;
-	sample_routes(&state->network, config);
-	assert_int_equal(ids_assign(state->ids, config), 0);
-	sample_plan(plan, state);
-}
-
-static void end(struct state *state, struct plan *plan)
-{
-	plan_free(plan);
-	ids_free(state->ids);
-	network_free(&state->network);
-	health_free(state->health);
-	config_free(state->config);
-}
-
 /* The features of a plan with one service of this address and port. */
 static __u32 features_of(const char *address, __u16 port)
 {
@@ -65,10 +34,10 @@ static __u32 features_of(const char *address, __u16 port)
 	service = sample_service(config, "s", 0, 1, 1);
 	sample_vip(service, address);
 	sample_port(service, port, IPPROTO_UDP);
-	start(&state, &plan, config);
+	plan_start(&state, &plan, config);
 	features = plan->settings.features;
 	assert_int_equal(plan_vip_is_exact(&plan->vips[0]), !(features & (FEATURE_PREFIX4 | FEATURE_PREFIX6)));
-	end(&state, plan);
+	plan_end(&state, plan);
 	return features;
 }
 
@@ -95,27 +64,18 @@ static void test_no_features_are_left_over(void **unused)
 	sample_vip(&config->services[0], "198.51.100.0/24");
 	sample_vip(&config->services[0], "2001:db8::/64");
 	sample_port(&config->services[0], 0, IPPROTO_TCP);
-	start(&state, &plan, config);
+	plan_start(&state, &plan, config);
 	assert_int_equal(plan->settings.features, FEATURE_ANY_PORT | FEATURE_PREFIX4 | FEATURE_PREFIX6);
-	reload(&state, plan, two_pools());
+	plan_reload(&state, plan, two_pools());
 	assert_int_equal(plan->settings.features, 0);
-	end(&state, plan);
+	plan_end(&state, plan);
 }
 
 static bool has_vip(const struct plan *plan, const char *text, __u16 port, __u8 protocol, const struct service *service)
 {
-	unsigned int found = 0;
-	struct prefix prefix;
+	const struct plan_vip *vip = plan_find(plan, text, port, protocol);
 
-	assert_int_equal(prefix_parse(text, &prefix), 0);
-	for (size_t i = 0; i < plan->vip_count; i++) {
-		const struct plan_vip *vip = &plan->vips[i];
-
-		found += vip->address.length == prefix.length &&
-			 address_equal(&vip->address.address, &prefix.address) && vip->port == port &&
-			 vip->protocol == protocol && memcmp(&vip->service, service, sizeof(*service)) == 0;
-	}
-	return found == 1;
+	return vip && memcmp(&vip->service, service, sizeof(*service)) == 0;
 }
 
 static void test_an_entry_for_each_address_and_port(void **unused)
@@ -135,7 +95,7 @@ static void test_an_entry_for_each_address_and_port(void **unused)
 	sample_vip(service, "203.0.113.1");
 	sample_port(service, 53, IPPROTO_UDP);
 	service->hash = HASH_SOURCE;
-	start(&state, &plan, config);
+	plan_start(&state, &plan, config);
 
 	web = (struct service){.slot_first = ids_pool_first(state.ids, "b"),
 			       .slot_count = 251,
@@ -144,14 +104,17 @@ static void test_an_entry_for_each_address_and_port(void **unused)
 				.slot_count = 131,
 				.index = ids_service(state.ids, "web2"),
 				.flags = SERVICE_HASH_SOURCE};
-	assert_int_equal(plan->vip_count, 3 * 3 + 1);
+	assert_int_equal(plan->vip_count, 3 * 3 + 1 + 3 + 1);
 	for (size_t i = 0; i < 3; i++) {
 		assert_true(has_vip(plan, addresses[i], 80, IPPROTO_TCP, &web));
 		assert_true(has_vip(plan, addresses[i], 443, IPPROTO_UDP, &web));
 		assert_true(has_vip(plan, addresses[i], 0, IPPROTO_UDP, &web));
 	}
 	assert_true(has_vip(plan, "203.0.113.1", 53, IPPROTO_UDP, &web2));
-	end(&state, plan);
+	web.flags = ADDRESS_ECHO_ANSWER;
+	for (size_t i = 0; i < 3; i++)
+		assert_true(has_vip(plan, addresses[i], 0, 0, &web));
+	plan_end(&state, plan);
 }
 
 /* The pool's table is Maglev's, of the backends' own indices. */
@@ -183,12 +146,12 @@ static void test_tables_of_the_pools(void **unused)
 	struct plan *plan;
 
 	(void)unused;
-	start(&state, &plan, two_pools());
+	plan_start(&state, &plan, two_pools());
 	assert_int_equal(plan->table_count, 2);
 	assert_int_equal(plan->slots_used, 131 + 251);
 	assert_table(plan, &state, 0);
 	assert_table(plan, &state, 1);
-	end(&state, plan);
+	plan_end(&state, plan);
 }
 
 static void test_a_pool_without_backends_owns_nothing(void **unused)
@@ -200,12 +163,12 @@ static void test_a_pool_without_backends_owns_nothing(void **unused)
 	(void)unused;
 	config->pools[0].backend_count = 0;
 	config->pools[1].backends[0].weight = config->pools[1].backends[1].weight = 0;
-	start(&state, &plan, config);
+	plan_start(&state, &plan, config);
 	for (size_t i = 0; i < 131; i++)
 		assert_int_equal(plan->tables[0]->owner[i], 0);
 	for (size_t i = 0; i < 251; i++)
 		assert_int_equal(plan->tables[1]->owner[i], 0);
-	end(&state, plan);
+	plan_end(&state, plan);
 }
 
 static void nothing(struct config *config)
@@ -276,11 +239,11 @@ static void test_tables_are_kept_while_their_inputs_are_the_same(void **unused)
 		struct plan *plan;
 		__u64 before[2];
 
-		start(&state, &plan, two_pools());
+		plan_start(&state, &plan, two_pools());
 		for (size_t j = 0; j < 2; j++)
 			before[j] = plan->tables[j]->generation;
 		cases[i].change(config);
-		reload(&state, plan, config);
+		plan_reload(&state, plan, config);
 		for (size_t j = 0; j < 2; j++) {
 			if (cases[i].anew[j])
 				assert_true(plan->tables[j]->generation > before[j]);
@@ -288,7 +251,7 @@ static void test_tables_are_kept_while_their_inputs_are_the_same(void **unused)
 				assert_int_equal(plan->tables[j]->generation, before[j]);
 			assert_table(plan, &state, j);
 		}
-		end(&state, plan);
+		plan_end(&state, plan);
 	}
 }
 
@@ -301,17 +264,17 @@ static void test_a_pool_that_comes_back_has_a_new_table(void **unused)
 	__u64 before;
 
 	(void)unused;
-	start(&state, &plan, two_pools());
+	plan_start(&state, &plan, two_pools());
 	before = plan->tables[1]->generation;
 	without->pool_count = 1;
 	without->services[0].pool = 0;
-	reload(&state, plan, without);
+	plan_reload(&state, plan, without);
 	assert_int_equal(plan->table_count, 1);
 	assert_int_equal(HASH_COUNT(plan->cache), 1);
-	reload(&state, plan, two_pools());
+	plan_reload(&state, plan, two_pools());
 	assert_true(plan->tables[1]->generation > before);
 	assert_table(plan, &state, 1);
-	end(&state, plan);
+	plan_end(&state, plan);
 }
 
 static void test_vips_have_a_generation(void **unused)
@@ -322,23 +285,23 @@ static void test_vips_have_a_generation(void **unused)
 	__u64 before;
 
 	(void)unused;
-	start(&state, &plan, two_pools());
+	plan_start(&state, &plan, two_pools());
 	before = plan->vip_generation;
 	assert_true(before > 0);
 	change_weight(config);
-	reload(&state, plan, config);
+	plan_reload(&state, plan, config);
 	assert_int_equal(plan->vip_generation, before);
 	config = two_pools();
 	change_size(config); /* moves the pool, so its VIPs lead elsewhere */
-	reload(&state, plan, config);
+	plan_reload(&state, plan, config);
 	assert_true(plan->vip_generation > before);
 	before = plan->vip_generation;
 	config = two_pools();
 	change_size(config);
 	config->services[0].address_count = 0;
-	reload(&state, plan, config);
+	plan_reload(&state, plan, config);
 	assert_true(plan->vip_generation > before);
-	end(&state, plan);
+	plan_end(&state, plan);
 }
 
 static void test_settings_have_the_key(void **unused)
@@ -349,14 +312,14 @@ static void test_settings_have_the_key(void **unused)
 	struct plan *plan;
 
 	(void)unused;
-	start(&state, &plan, two_pools());
+	plan_start(&state, &plan, two_pools());
 	before = plan->settings;
-	reload(&state, plan, two_pools());
+	plan_reload(&state, plan, two_pools());
 	assert_memory_equal(&plan->settings, &before, sizeof(before));
 	change_key(config);
-	reload(&state, plan, config);
+	plan_reload(&state, plan, config);
 	assert_memory_not_equal(&plan->settings.key, &before.key, sizeof(before.key));
-	end(&state, plan);
+	plan_end(&state, plan);
 }
 
 static const struct backend *backend(const struct plan *plan, const struct state *state, const char *pool,
@@ -379,7 +342,7 @@ static void test_headers_of_backends(void **unused)
 	(void)unused;
 	config->pools[1].forward = FORWARD_GUE;
 	config->pools[1].backends[1].address = parsed_address("2001:db8::7");
-	start(&state, &plan, config);
+	plan_start(&state, &plan, config);
 	assert_int_equal(backend(plan, &state, "a", "one")->encap, ENCAP_IPIP4);
 	assert_int_equal(backend(plan, &state, "b", "one")->encap, ENCAP_GUE4);
 	assert_int_equal(backend(plan, &state, "b", "two")->encap, ENCAP_GUE6);
@@ -391,7 +354,7 @@ static void test_headers_of_backends(void **unused)
 
 	gone = ids_backend(state.ids, "a", &config->pools[0].backends[1].address);
 	other->pools[0].backend_count = 1;
-	reload(&state, plan, other);
+	plan_reload(&state, plan, other);
 	assert_memory_equal(&plan->backends[gone], &none, sizeof(none));
 
 	network_link_delete(&state.network, SAMPLE_IFINDEX);
@@ -402,7 +365,7 @@ static void test_headers_of_backends(void **unused)
 	sample_network(&state.network);
 	sample_plan(plan, &state);
 	assert_int_equal(backend(plan, &state, "a", "one")->encap, ENCAP_IPIP4);
-	end(&state, plan);
+	plan_end(&state, plan);
 }
 
 int main(void)

@@ -21,7 +21,9 @@ static void reports_tell_state_and_counters(void **state)
 
 	expect_json(report_services(&fixture->report),
 		    "[{\"name\":\"www\",\"addresses\":[\"192.0.2.10\"],\"ports\":[\"443/tcp\"],\"pool\":\"web\","
-		    "\"hash\":\"flow\",\"packets\":9007199254740993,\"bytes\":5,\"tracked\":0}]");
+		    "\"hash\":\"flow\",\"unknown_port\":\"pass\",\"echo\":\"answer\",\"fragments\":\"follow\","
+		    "\"vlan\":null,\"mss\":null,\"sources\":[],\"limits\":null,\"packets\":9007199254740993,\"bytes\":"
+		    "5,\"tracked\":0}]");
 	backends = all_backends(fixture);
 	assert_int_equal(json_array_size(backends), 3);
 	expect_key(json_array_get(backends, 0), "name", "\"spare1\"");
@@ -29,7 +31,8 @@ static void reports_tell_state_and_counters(void **state)
 	expect_key(json_array_get(backends, 2), "why", "\"no route to 10.0.0.12\"");
 	json_decref(backends);
 	expect_json(report_neighbours(&fixture->report),
-		    "[{\"address\":\"10.0.0.11\",\"interface\":\"eth0\",\"mac\":\"02:00:00:00:00:b1\",\"known\":true,"
+		    "[{\"address\":\"10.0.0.11\",\"interface\":\"eth0\",\"parent\":null,\"tags\":null,\"mac\":\"02:00:"
+		    "00:00:00:b1\",\"known\":true,"
 		    "\"state\":\"stale\",\"backends\":1}]");
 	expect_json(report_bpf(&fixture->report), "{\"program\":{\"id\":7}}");
 }
@@ -356,6 +359,96 @@ static void a_next_hop_without_header_is_no_way(void **state)
 	json_decref(web1);
 }
 
+static void services_tell_what_they_ask_for(void **state)
+{
+	struct fixture *fixture = *state;
+	struct config_rule rules[] = {{.action = RULE_DENY, .from_count = 12},
+				      {.action = RULE_POOL, .pool = 0, .from_count = 1}};
+	json_t *services, *pools;
+
+	fixture->service.rules = rules;
+	fixture->service.rule_count = 2;
+	fixture->service.vlan = 7;
+	fixture->service.mss_auto = true;
+	fixture->service.unknown_port = UNKNOWN_REJECT;
+	fixture->service.limits = (struct config_limits){.source_packets = {1000, 100},
+							 .source_bits4 = 32,
+							 .source_bits6 = 56,
+							 .service_connections = {10, 1},
+							 .excess = EXCESS_PASS};
+	services = report_services(&fixture->report);
+	expect_key(json_array_get(services, 0), "unknown_port", "\"reject\"");
+	expect_key(json_array_get(services, 0), "vlan", "7");
+	expect_key(json_array_get(services, 0), "mss", "\"auto\"");
+	expect_key(json_array_get(services, 0), "sources",
+		   "[{\"action\":\"deny\",\"pool\":null,\"prefixes\":12},"
+		   "{\"action\":\"pool\",\"pool\":\"spare\",\"prefixes\":1}]");
+	expect_key(
+		json_array_get(services, 0), "limits",
+		"{\"source\":{\"packets\":1000,\"packets_burst\":100,\"connections\":null,\"connections_burst\":null,"
+		"\"prefix4\":32,\"prefix6\":56},\"service\":{\"packets\":null,\"packets_burst\":null,\"connections\":"
+		"10,"
+		"\"connections_burst\":1},\"excess\":\"pass\"}");
+	json_decref(services);
+	pools = report_pools(&fixture->report);
+	expect_key(json_array_get(pools, 0), "services", "[]");
+	expect_key(json_array_get(pools, 0), "source_services", "[\"www\"]");
+	json_decref(pools);
+}
+
+static void pools_tell_outer_headers_and_quic(void **state)
+{
+	struct fixture *fixture = *state;
+	json_t *pools;
+
+	fixture->pools[1].outer = (struct config_outer){.ttl = 32};
+	assert_int_equal(prefix_parse("10.7.0.0/16", &fixture->pools[1].outer.source4), 0);
+	fixture->pools[1].quic_server_id_length[3] = 8;
+	pools = report_pools(&fixture->report);
+	expect_key(json_array_get(pools, 1), "outer", "{\"df\":false,\"ttl\":32,\"source\":[\"10.7.0.0/16\"]}");
+	expect_key(json_array_get(pools, 1), "quic", "[{\"config\":3,\"server_id_length\":8}]");
+	expect_key(json_array_get(pools, 0), "quic", "[]");
+	json_decref(pools);
+}
+
+static void backends_tell_their_server_id(void **state)
+{
+	struct fixture *fixture = *state;
+	json_t *web1, *web2 = backend(fixture, "web2");
+
+	expect_key(web2, "server_id", "null");
+	json_decref(web2);
+	fixture->backends[0].server_id_length = 3;
+	memcpy(fixture->backends[0].server_id, "\x0a\x00\xff", 3);
+	web1 = backend(fixture, "web1");
+	expect_key(web1, "server_id", "\"0a00ff\"");
+	json_decref(web1);
+}
+
+/* It is no mistake only where it was said. */
+static void this_host_may_be_a_backend(void **state)
+{
+	struct fixture *fixture = *state;
+	json_t *web1;
+
+	fixture->route.kind = ROUTE_LOCAL;
+	web1 = backend(fixture, "web1");
+	expect_key(web1, "resolved", "false");
+	expect_key(web1, "local", "false");
+	expect_key(web1, "why", "\"10.0.0.11 is this host's own address: set local: true\"");
+	json_decref(web1);
+	fixture->backends[0].local = true;
+	web1 = backend(fixture, "web1");
+	expect_key(web1, "resolved", "true");
+	expect_key(web1, "local", "true");
+	expect_key(web1, "why", "null");
+	json_decref(web1);
+	fixture->route.kind = ROUTE_UNICAST;
+	web1 = backend(fixture, "web1");
+	expect_key(web1, "local", "false");
+	json_decref(web1);
+}
+
 static void drops_list_every_reason_but_go_on(void **state)
 {
 	struct fixture *fixture = *state;
@@ -397,6 +490,10 @@ int main(void)
 		REPORT_TEST(probes_tell_where_they_go),
 		REPORT_TEST(min_healthy_is_told_in_backends),
 		REPORT_TEST(a_next_hop_without_header_is_no_way),
+		REPORT_TEST(services_tell_what_they_ask_for),
+		REPORT_TEST(pools_tell_outer_headers_and_quic),
+		REPORT_TEST(backends_tell_their_server_id),
+		REPORT_TEST(this_host_may_be_a_backend),
 		REPORT_TEST(drops_list_every_reason_but_go_on),
 		REPORT_TEST(a_detached_agent_still_reports),
 	};

@@ -27,7 +27,8 @@ struct bench {
 
 static int begin(void **state)
 {
-	struct settings settings = {.slot_capacity = SLOTS, .flow_capacity = 1024};
+	struct settings settings = {
+		.slot_capacity = SLOTS, .flow_capacity = 1024, .source_capacity = 1, .fragment_capacity = 1};
 	struct bench *bench;
 
 	if (geteuid() != 0)

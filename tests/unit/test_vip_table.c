@@ -35,6 +35,13 @@ static struct vip_entry numbered6(__u32 network, __u32 host)
 	return vip_key(&address, 443, IPPROTO_TCP);
 }
 
+/* The address's own entry. */
+static struct vip_entry of_address(struct vip_entry key)
+{
+	key.tail = vip_tail(0, 0, (key.tail & 0xff) == 6);
+	return key;
+}
+
 static void put(struct vip_bucket *table, struct vip_entry entry, __u32 value)
 {
 	entry.service.slot_first = value;
@@ -49,7 +56,8 @@ static void expect(struct vip_bucket *table, struct vip_entry key, __u32 value)
 	assert_int_equal(found->service.slot_first, value);
 }
 
-/* The configuration's limit in both families at once: consecutive addresses, as the worst that is usual. */
+/* The configuration's limit in both families at once, each VIP of another address: consecutive addresses, as the worst
+ * that is usual. */
 static void holds_the_limit_of_both_families(void **state)
 {
 	struct vip_bucket *table = new_table();
@@ -58,10 +66,14 @@ static void holds_the_limit_of_both_families(void **state)
 	for (__u32 i = 0; i < SLUICE_MAX_VIPS; i++) {
 		put(table, numbered4(0xc0a80000, i, 443), i);
 		put(table, i % 2 ? numbered6(i, 1) : numbered6(0, i), i);
+		put(table, of_address(numbered4(0xc0a80000, i, 443)), i + 1);
+		put(table, of_address(i % 2 ? numbered6(i, 1) : numbered6(0, i)), i + 1);
 	}
 	for (__u32 i = 0; i < SLUICE_MAX_VIPS; i++) {
 		expect(table, numbered4(0xc0a80000, i, 443), i);
 		expect(table, i % 2 ? numbered6(i, 1) : numbered6(0, i), i);
+		expect(table, of_address(numbered4(0xc0a80000, i, 443)), i + 1);
+		expect(table, of_address(i % 2 ? numbered6(i, 1) : numbered6(0, i)), i + 1);
 	}
 	free(table);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "agent/agent.h"
+#include "agent/deny.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -190,6 +191,7 @@ static int start(struct agent *agent)
 		return err;
 	agent_remember_neighbours(agent);
 	start_health(agent, running);
+	denying_open(agent);
 	return agent_commit(agent) ?: watch_open(agent) ?: sweep_open(agent);
 }
 
@@ -206,6 +208,7 @@ static void stop(struct agent *agent)
 		agent_save_due(agent);
 	}
 	sweep_close(agent);
+	denying_close(agent);
 	probing_close(agent);
 	if (agent->control)
 		control_close(agent->control);

@@ -41,6 +41,7 @@ struct former {
 };
 
 struct sweeper;
+struct denying;
 
 struct agent {
 	struct agent_options options;
@@ -67,6 +68,7 @@ struct agent {
 	struct plan *plan;
 	struct dataplane *dataplane; /* NULL once detached */
 	struct sweeper *sweeper;
+	struct denying *denying; /* deny.c */
 	struct control *control;
 	struct report report;
 	struct event *commit;	/* active when the state is dirty */
@@ -86,7 +88,7 @@ struct agent {
 	int state_lock;	       /* of the state folder, -1: none */
 	bool state_taken;      /* the folder was removed, and another agent has its place */
 	bool ids_unsaved, health_unsaved, overrides_unsaved; /* could not be written: tried again */
-	bool applied_unsaved, told_unsaved;
+	bool applied_unsaved, told_unsaved, deny_unsaved;
 	bool unsaved;	      /* some of these were, and state_saved was not told yet */
 	bool behind;	      /* the last commit failed: the kernel is not what the state wants */
 	__u32 saved_maps;     /* that the snapshot on disk speaks of */

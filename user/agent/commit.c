@@ -28,10 +28,19 @@ static bool was_reattached(const json_t *before, const json_t *now)
 	       json_integer_value(json_object_get(before, "reattached"));
 }
 
+/* What is to be changed at an interface, once. */
+static void warn_interface(const char *name, const json_t *before, const json_t *now)
+{
+	const json_t *hint = json_object_get(now, "hint");
+
+	if (json_is_string(hint) && !json_equal(hint, json_object_get(before, "hint")))
+		log_warning("%s: %s", name, json_string_value(hint));
+}
+
 /* Events for interfaces whose attachment came or went. */
 static void tell_interfaces(struct agent *agent)
 {
-	json_t *now = dataplane_interfaces_json(agent->dataplane), *one;
+	json_t *now = report_interfaces(&agent->report), *one;
 	size_t i;
 
 	json_array_foreach(now, i, one) {
@@ -42,6 +51,7 @@ static void tell_interfaces(struct agent *agent)
 		/* at the first look that it runs is no news: hooks would be told with every start */
 		bool was = !before || json_is_true(json_object_get(before, "attached"));
 
+		warn_interface(name, before, one);
 		if (attached && was && was_reattached(before, one))
 			agent_event(agent, EVENT_dataplane_repaired, EVENT_NOBODY,
 				    "%s: somebody had taken the program off: it runs again (%s mode)", name,
@@ -192,6 +202,13 @@ void agent_forget(struct agent *agent)
 	dataplane_disown_maps(agent->dataplane);
 }
 
+/* Whether its packets go to that next hop's neighbour, as far as header and hop can tell. */
+static bool goes_by(const struct backend *running, const struct next_hop *hop)
+{
+	return hop->address.family && running->ifindex == hop->out_ifindex && running->tags == hop->tags &&
+	       memcmp(running->tag, hop->tag, sizeof(hop->tag)) == 0;
+}
+
 void agent_remember_neighbours(struct agent *agent)
 {
 	const struct config *config = agent->state.config;
@@ -204,8 +221,7 @@ void agent_remember_neighbours(struct agent *agent)
 			struct next_hop hop;
 
 			if (!running || running->encap == ENCAP_NONE ||
-			    network_next_hop(&agent->state.network, &backend->address, &hop) ||
-			    hop.ifindex != running->ifindex || !hop.address.family)
+			    network_next_hop(&agent->state.network, &backend->address, &hop) || !goes_by(running, &hop))
 				continue;
 			network_neighbour_remember(
 				&agent->state.network,

@@ -6,12 +6,15 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/deny.h"
 
 #define CONFIRM_MIN_MS 1000
 #define CONFIRM_MAX_MS (24 * 3600 * 1000)
 
 #define RECORDS_DEFAULT 1000
 #define RECORDS_MAX	1000000
+
+#define DENIED_MAX 1000 /* of the deny list in an answer, which takes some milliseconds */
 
 #define SINCE_WRONG "since is the number of an event, a whole number from 0 on"
 
@@ -123,6 +126,46 @@ static int get_flows(void *argument, const struct control_request *request, json
 	return 200;
 }
 
+static int get_deny(void *argument, const struct control_request *request, json_t **reply)
+{
+	long long from = query_number(request, "from", UINT32_MAX, 0);
+	long long limit = query_number(request, "limit", UINT32_MAX, DENIED_MAX);
+
+	if (from < 0)
+		return bad_query(reply, "from is \"next\" of the answer before");
+	if (limit < 0)
+		return bad_query(reply, "limit is a whole number");
+	*reply = agent_denied(argument, (__u32)from, (size_t)(limit < DENIED_MAX ? limit : DENIED_MAX));
+	return 200;
+}
+
+static void bad_wish(struct control_later *reply, const char *error)
+{
+	control_answer(reply, 400, json_pack("{ss}", "error", error));
+}
+
+static void post_deny_add(void *agent, const struct control_request *request, struct control_later *reply)
+{
+	long long for_ms = query_number(request, "for_ms", DENY_LONGEST_MS, 0);
+
+	if (for_ms < 0)
+		bad_wish(reply, "for_ms is a whole number of ms, up to a year; without it they are denied for good");
+	else
+		agent_deny(agent, request, DENY_ADD, (__u64)for_ms, reply);
+}
+
+static void post_deny_remove(void *agent, const struct control_request *request, struct control_later *reply)
+{
+	long long all = query_number(request, "all", 1, 0);
+
+	if (all < 0)
+		bad_wish(reply, "all is 0 (those sent) or 1 (all there are)");
+	else if (all && request->length)
+		bad_wish(reply, "all=1 goes without a list");
+	else
+		agent_deny(agent, request, all ? DENY_REMOVE_ALL : DENY_REMOVE, 0, reply);
+}
+
 static int get_diff(void *agent, const struct control_request *request, json_t **reply)
 {
 	return agent_diff(agent, request, reply);
@@ -195,6 +238,12 @@ const struct control_endpoint agent_endpoints[] = {
 	{"POST", "/v1/confirm", "keep the configuration that waits for it", .answer = post_confirm},
 	{"POST", "/v1/rollback", "go back from it to the former one", .answer = post_rollback},
 	{"POST", "/v1/backend", "drain, maint, ready or weight for a backend", .answer = post_backend},
+	{"GET", "/v1/deny", "the deny list, in pieces; ?from=NEXT&limit=N", .parameters = {"from", "limit"},
+	 .answer = get_deny},
+	{"POST", "/v1/deny/add", "deny the prefixes of the list sent; ?for_ms=N", .parameters = {"for_ms"},
+	 .later = post_deny_add},
+	{"POST", "/v1/deny/remove", "deny the prefixes of the list sent no more; or, without one, ?all=1",
+	 .parameters = {"all"}, .later = post_deny_remove},
 	{"POST", "/v1/detach", "remove everything from the kernel and end", .answer = post_detach},
 	{"GET", "/metrics", "counters for Prometheus", .text = get_metrics},
 	{0},

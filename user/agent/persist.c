@@ -5,6 +5,7 @@
  *   snapshot.json   which map index belongs to which name; good only with the maps it was made for
  *   health.json     verdicts, falls, hold-downs; written right after the kernel, never waited for
  *   overrides.json  what operators set; durable before they get their answer
+ *   deny.json       deny_file.c
  *   applied.yaml    applied.c
  *   notify.json     telling.c
  *   events.jsonl    out/events.h
@@ -18,6 +19,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/deny.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "out/snapshot.h"
@@ -185,6 +187,8 @@ void agent_save_due(struct agent *agent)
 	agent->override_changed = false;
 	if (agent->ids_unsaved && agent->dataplane)
 		agent_save_ids(agent);
+	if (agent->deny_unsaved)
+		deny_file_save(agent);
 	if (agent->applied_unsaved)
 		applied_save(agent);
 	if (agent->told_unsaved)
@@ -193,8 +197,8 @@ void agent_save_due(struct agent *agent)
 
 bool agent_unsaved(const struct agent *agent)
 {
-	return agent->ids_unsaved || agent->health_unsaved || agent->overrides_unsaved || agent->applied_unsaved ||
-	       agent->told_unsaved || events_unsaved(agent->events);
+	return agent->ids_unsaved || agent->health_unsaved || agent->overrides_unsaved || agent->deny_unsaved ||
+	       agent->applied_unsaved || agent->told_unsaved || events_unsaved(agent->events);
 }
 
 void agent_save_all(struct agent *agent)
@@ -202,6 +206,7 @@ void agent_save_all(struct agent *agent)
 	agent_save_ids(agent);
 	agent_save_health(agent);
 	agent_save_overrides(agent);
+	deny_file_save(agent);
 	applied_save(agent);
 	if (agent->hooked)
 		telling_save(agent);

@@ -16,6 +16,7 @@
 #include "lib/log.h"
 #include "lib/memory.h"
 #include "lib/text.h"
+#include "model/config_advice.h"
 #include "model/config_diff.h"
 
 #define CHANGES_LOGGED 100 /* of one configuration */
@@ -59,6 +60,7 @@ static int run_config(struct agent *agent, struct config *config)
 	if (err)
 		return err;
 	adopt_config(agent, config);
+	deny_settle(agent->state.deny);
 	return bring_config(agent);
 }
 
@@ -125,19 +127,23 @@ static void log_changes(const json_t *changes)
 		log_info("configuration: and %zu more changes", count - CHANGES_LOGGED);
 }
 
-/* Interfaces that the new configuration does not run on as it asks, and a hook that cannot be run. */
+/* Advice on the new configuration, interfaces that it does not run on as it asks, and a hook that cannot be run. */
 static json_t *find_warnings(const struct agent *agent)
 {
-	json_t *interfaces = dataplane_interfaces_json(agent->dataplane), *warnings = json_array(), *one;
+	json_t *interfaces = report_interfaces(&agent->report), *one;
+	json_t *warnings = config_advice(agent->state.config);
 	char *hook = notify_warning(&agent->state.config->notify);
 	size_t i;
 
 	json_array_foreach(interfaces, i, one) {
+		const char *name = json_string_value(json_object_get(one, "name"));
 		const char *why = json_string_value(json_object_get(one, "why"));
+		const char *hint = json_string_value(json_object_get(one, "hint"));
 
 		if (*why)
-			json_array_append_new(
-				warnings, json_sprintf("%s: %s", json_string_value(json_object_get(one, "name")), why));
+			json_array_append_new(warnings, json_sprintf("%s: %s", name, why));
+		if (hint)
+			json_array_append_new(warnings, json_sprintf("%s: %s", name, hint));
 	}
 	json_decref(interfaces);
 	if (hook)

@@ -302,11 +302,19 @@ static __u32 showing_ms(const struct config_transition *transition)
 	return transition->udp_window_ms ?: window < most ? window : most;
 }
 
+static bool has_server_id(const struct config_pool *pool, const struct health_backend *backend)
+{
+	const struct config_backend *one = config_backend_find(pool, backend->name);
+
+	return one && one->server_id_length;
+}
+
 /* Whether its connections seem to be gone: no record, in a pass that began when everybody would have shown. */
 static bool is_quiet(struct sweeper *sweeper, const struct config_pool *pool, struct health_backend *backend,
 		     __u16 index)
 {
-	return !sweep_tally_backend(&sweeper->sweep.tally, index) &&
+	/* clients that QUIC's connection IDs lead there have no records */
+	return !has_server_id(pool, backend) && !sweep_tally_backend(&sweeper->sweep.tally, index) &&
 	       sweeper->began_ms >= backend->since + showing_ms(&pool->transition);
 }
 

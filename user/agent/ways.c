@@ -319,15 +319,23 @@ static void vips_free(struct agent *agent)
 	free(agent->vips);
 }
 
-/* Offers the service to the probes of its pool and of those that this one falls back to. */
-static void find_probes(struct agent *agent, const struct config_service *service)
+/* Offers the service to the probes of a pool that it uses and of those that this one falls back to. */
+static void offer_to_pools(struct agent *agent, const struct config_service *service, size_t pool)
 {
 	const struct config *config = agent->state.config;
 
-	for (size_t i = service->pool; i != CONFIG_NONE; i = config->pools[i].fallback)
+	for (size_t i = pool; i != CONFIG_NONE; i = config->pools[i].fallback)
 		for (size_t j = 0; j < config->pools[i].probe_count; j++)
-			offer_service(&agent->vips[i].probes[j], &config->pools[i].probes[j], service,
-				      i == service->pool);
+			offer_service(&agent->vips[i].probes[j], &config->pools[i].probes[j], service, i == pool);
+}
+
+/* Its own pool, and those that its source rules lead to. */
+static void find_probes(struct agent *agent, const struct config_service *service)
+{
+	offer_to_pools(agent, service, service->pool);
+	for (size_t i = 0; i < service->rule_count; i++)
+		if (service->rules[i].action == RULE_POOL)
+			offer_to_pools(agent, service, service->rules[i].pool);
 }
 
 void ways_configure(struct agent *agent)

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,7 +131,8 @@ static int unpack_links(struct state *state, json_t *links)
 		struct state_link *link;
 		int added;
 
-		if (json_unpack(item, "{s:s, s:I, s:b}", "name", &name, "ifindex", &ifindex, "clsact_added", &added))
+		if (json_unpack(item, "{s:s, s:I, s:b}", "name", &name, "ifindex", &ifindex, "clsact_added", &added) ||
+		    strlen(name) >= sizeof(link->name) || ifindex < 0 || ifindex > INT_MAX)
 			return -EINVAL;
 		link = state_add_link(state, name, (__u32)ifindex);
 		if (!link)
@@ -151,7 +153,8 @@ static int unpack_sysctls(struct state *state, json_t *sysctls)
 		int before, set;
 
 		if (json_unpack(item, "{s:s, s:s, s:i, s:i}", "interface", &interface, "setting", &setting, "before",
-				&before, "set", &set))
+				&before, "set", &set) ||
+		    strlen(interface) >= sizeof(sysctl->interface) || strlen(setting) >= sizeof(sysctl->setting))
 			return -EINVAL;
 		sysctl = state_add_sysctl(state, interface, setting);
 		if (!sysctl)
@@ -187,7 +190,7 @@ static int unpack_state(struct state *state, json_t *json, json_int_t *netns)
 	if (json_unpack(json, "{s:i, s:I, s:o, s:o, s:o, s:o, s:i, s:i, s:I}", "version", &version, "netns", netns,
 			"vips", &vips, "from", &from, "interfaces", &links, "sysctls", &sysctls, "gue_port", &gue_port,
 			"mss", &state->mss, "mtu", &mtu) ||
-	    version != STATE_VERSION)
+	    version != STATE_VERSION || gue_port < 0 || gue_port > UINT16_MAX || mtu < 0 || mtu > UINT32_MAX)
 		return -EINVAL;
 	state->gue_port = (__u16)gue_port;
 	state->mtu = (__u32)mtu;

@@ -116,6 +116,21 @@ static void advise_addresses(struct status *status)
 	}
 }
 
+/* A balancer's address that was forgotten, or that its pool's `outer: source` makes. */
+static void advise_stranger(struct status *status)
+{
+	struct address stranger;
+	char text[ADDRESS_TEXT];
+
+	if (!status->program_id || tc_program_stranger(status->program_id, &stranger) || !stranger.family)
+		return;
+	advice_add(status->advice,
+		   "encapsulated packets come from addresses in no --from prefix, the last one from %s; if it is a "
+		   "balancer's, or of the prefix that a pool's `outer: source` names, run `up` with a --from that has "
+		   "it",
+		   address_format(&stranger, text));
+}
+
 /* Our filters where the state file knows of none: another state file, or it was removed. */
 static void find_strays(struct status *status)
 {
@@ -140,6 +155,7 @@ static json_t *pack_status(struct status *status, bool up)
 
 	find_strays(status);
 	advise_addresses(status);
+	advise_stranger(status);
 	advice_collect(status->advice, &status->state, &status->host);
 	return json_pack("{s:b, s:o, s:o, s:o, s:i, s:o, s:O, s:O}", "up", up, "interfaces", interfaces, "vips", vips,
 			 "from", pack_from(status), "gue_port", (int)status->state.gue_port, "counters",

@@ -199,6 +199,25 @@ int tc_program_has_own(__u32 program_id, const struct address *address)
 	return err == -ENOENT ? 0 : err ? err : 1;
 }
 
+int tc_program_stranger(__u32 program_id, struct address *stranger)
+{
+	struct bpf_map_info info;
+	struct address_key key = {0};
+	const __u32 first = 0;
+	int fd = open_map(program_id, "stranger", &info);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = bpf_map_lookup_elem(fd, &first, &key);
+	close(fd);
+	if (err)
+		return err;
+	*stranger = (struct address){.family = key.version == 6 ? AF_INET6 : key.version == 4 ? AF_INET : 0};
+	memcpy(stranger->word, key.word, sizeof(stranger->word));
+	return 0;
+}
+
 int tc_program_mss(__u32 program_id, __u32 ifindex, struct link_mss *mss)
 {
 	struct bpf_map_info info;

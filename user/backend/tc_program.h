@@ -35,6 +35,12 @@ int tc_program_counters(__u32 program_id, __u64 packets[static OUTCOME_COUNT]);
 /* Whether an attached program takes `address` for the host's own. 1, 0 or a negative errno. */
 int tc_program_has_own(__u32 program_id, const struct address *address);
 
+/*
+ * The last address in no --from prefix that an attached program has had an encapsulated packet from; family 0: none
+ * since `up`. 0 or a negative errno.
+ */
+int tc_program_stranger(__u32 program_id, struct address *stranger);
+
 /* The MSS limits of an interface in an attached program. 0 or a negative errno. */
 int tc_program_mss(__u32 program_id, __u32 ifindex, struct link_mss *mss);
 

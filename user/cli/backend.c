@@ -27,6 +27,8 @@ static const struct action {
 	{"weight", true, false, "this weight instead of the configured one, until 'ready'"},
 };
 
+#define LONGEST_DRAIN (7 * 86400000LL) /* ms */
+
 #define ACTIONS (sizeof(actions) / sizeof(actions[0]))
 
 void backend_actions(void)
@@ -56,6 +58,8 @@ static enum exit_code check_usage(const struct cli *cli, const struct action *ac
 		cli_error("weight '%s': give a number from 0 to %d", last, CONFIG_MAX_WEIGHT);
 	else if ((cli->given & OPTION_FOR) && !action->ends)
 		cli_error("'backend %s' takes no --for: only a drain ends by itself", action->name);
+	else if (cli->for_ms > LONGEST_DRAIN)
+		cli_error("a drain lasts 7 days at most: give --for a duration from 1s to 7d");
 	else if ((cli->given & OPTION_WAIT) && !action->ends)
 		cli_error("'backend %s' takes no --wait: it is done at once", action->name);
 	else

@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/upload.h"
 #include "in/config_file.h"
+#include "model/config_advice.h"
 
 #define AGENT_SECONDS 1
 #define MAX_WARNINGS  10 /* printed: a file of another balancer has no end of them */
@@ -66,6 +67,16 @@ static json_t *ask_warnings(const struct cli *cli, const char *path)
 	return warnings;
 }
 
+/* That of the file itself first. */
+static json_t *find_warnings(const struct cli *cli, const char *path, const struct config *config)
+{
+	json_t *warnings = config_advice(config), *asked = ask_warnings(cli, path);
+
+	json_array_extend(warnings, asked);
+	json_decref(asked);
+	return warnings;
+}
+
 static void print_warnings(const char *path, const json_t *warnings)
 {
 	const json_t *warning;
@@ -86,7 +97,7 @@ enum exit_code do_check(const struct cli *cli)
 	struct config *config = NULL;
 	char *errors = NULL;
 	int error = config_file_read(path, &config, &errors);
-	json_t *warnings = error ? json_array() : ask_warnings(cli, path);
+	json_t *warnings = error ? json_array() : find_warnings(cli, path, config);
 
 	if (cli->json) {
 		json_t *json = json_pack("{s:b, s:s?, s:O}", "ok", !error, "errors", errors, "warnings", warnings);

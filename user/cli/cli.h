@@ -37,6 +37,7 @@ enum exit_code {
 #define OPTION_LONG	   0x1000
 #define OPTION_RECORDS	   0x2000
 #define OPTION_WAIT	   0x4000
+#define OPTION_FILE	   0x8000
 #define OPTIONS_EVERYWHERE (OPTION_SOCKET | OPTION_JSON | OPTION_HELP | OPTION_VERSION)
 
 struct cli {
@@ -47,6 +48,7 @@ struct cli {
 	long long for_ms;     /* --for, if given */
 	long long confirm_ms; /* --confirm, if given */
 	const char *reason;   /* UTF-8, or NULL */
+	const char *file;     /* --file, or NULL */
 	bool json;
 	const char **arguments; /* after the verb */
 	size_t argument_count;
@@ -57,6 +59,7 @@ enum exit_code do_apply(const struct cli *cli);
 enum exit_code do_backend(const struct cli *cli);
 enum exit_code do_check(const struct cli *cli);
 enum exit_code do_confirm(const struct cli *cli);
+enum exit_code do_deny(const struct cli *cli);
 enum exit_code do_detach(const struct cli *cli);
 enum exit_code do_diff(const struct cli *cli);
 enum exit_code do_reload(const struct cli *cli);
@@ -65,9 +68,10 @@ enum exit_code do_show(const struct cli *cli);
 enum exit_code do_status(const struct cli *cli);
 enum exit_code do_watch(const struct cli *cli);
 
-/* Print show's subjects and backend's actions, for help. */
+/* Print show's subjects and the actions of backend and deny, for help. */
 void show_subjects(void);
 void backend_actions(void);
+void deny_actions(void);
 
 /* "sluice: MESSAGE" on standard error. */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

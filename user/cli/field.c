@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/configured.h"
 #include "cli/moment.h"
 #include "cli/number.h"
 #include "cli/standing.h"
@@ -128,6 +129,18 @@ const char *field_pool_colour(const json_t *object)
 	if (!is_state(object, "ok") || unreachable_backends(object) || cli_number(object, "troubled"))
 		return "yellow";
 	return cli_number(object, "up") < cli_number(object, "backends") ? "yellow" : NULL;
+}
+
+char *field_service_configured(const json_t *object, const char *key)
+{
+	(void)key;
+	return configured_service(object);
+}
+
+char *field_pool_configured(const json_t *object, const char *key)
+{
+	(void)key;
+	return configured_pool(object);
 }
 
 char *field_backend_state(const json_t *object, const char *key)

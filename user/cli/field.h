@@ -6,8 +6,11 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/* FIELD_TOTAL and FIELD_RATE: only without, and only while, watching. FIELD_LONG: only with --long. */
-enum field_when { FIELD_ALWAYS, FIELD_TOTAL, FIELD_RATE, FIELD_LONG };
+/*
+ * FIELD_TOTAL and FIELD_RATE: only without, and only while, watching. FIELD_LONG: only with --long.
+ * FIELD_USED: only where some object has more to say than "-" or "no".
+ */
+enum field_when { FIELD_ALWAYS, FIELD_TOTAL, FIELD_RATE, FIELD_LONG, FIELD_USED };
 
 #define FIELD_COLOURED 0x100 /* in the colour that its subject gives the object */
 
@@ -38,6 +41,10 @@ char *field_age(const json_t *object, const char *key);
 char *field_pool_up(const json_t *object, const char *key);
 char *field_pool_state(const json_t *object, const char *key);
 const char *field_pool_colour(const json_t *object);
+
+/* What is configured beyond the usual: configured.h. */
+char *field_service_configured(const json_t *object, const char *key);
+char *field_pool_configured(const json_t *object, const char *key);
 
 /* Of a backend: standing.h. */
 char *field_backend_state(const json_t *object, const char *key);

@@ -25,10 +25,12 @@ static const struct command {
 	{"status", "", 0, 0, 0, do_status, "the agent, what needs attention, its interfaces and totals"},
 	{"show", " SUBJECT [NAME [BACKEND]]", 1, 3,
 	 OPTION_ALL | OPTION_WATCH | OPTION_COUNT | OPTION_LONG | OPTION_RECORDS, do_show,
-	 "services, pools, backends, flows, neighbours, drops, events or bpf"},
+	 "services, pools, backends, flows, neighbours, drops, deny, events or bpf"},
 	{"watch", " [POOL [BACKEND]]", 0, 2, OPTION_COUNT, do_watch, "events as they come"},
 	{"backend", " ACTION POOL BACKEND ...", 3, SIZE_MAX, OPTION_FOR | OPTION_REASON | OPTION_WAIT, do_backend,
 	 "drain, maint, ready, or weight with a number at the end"},
+	{"deny", " ACTION [PREFIX ...]", 1, SIZE_MAX, OPTION_FOR | OPTION_FILE | OPTION_ALL | OPTION_YES, do_deny,
+	 "add or remove prefixes from which services take no packets"},
 	{"check", " [FILE]", 0, 1, 0, do_check,
 	 "validate a configuration (" DEFAULT_CONFIG "); an agent adds warnings"},
 	{"diff", " [FILE]", 0, 1, 0, do_diff, "what a reload, or applying FILE, would change"},
@@ -77,6 +79,8 @@ static void print_command_help(const struct command *command)
 		show_subjects();
 	if (command->function == do_backend)
 		backend_actions();
+	if (command->function == do_deny)
+		deny_actions();
 	fputs("\noptions:\n", stdout);
 	options_help(command->options | OPTIONS_EVERYWHERE);
 	putchar('\n');
@@ -121,7 +125,7 @@ static enum exit_code check_arguments(const struct command *command, size_t coun
 	}
 	if (count < command->least) {
 		cli_error("'%s' needs to know what: sluice %s%s", command->name, command->name, command->arguments);
-		if (command->function == do_show || command->function == do_backend)
+		if (command->function == do_show || command->function == do_backend || command->function == do_deny)
 			fprintf(stderr, "(%s)\n", command->help);
 		return EXIT_WRONG_USAGE;
 	}

@@ -12,7 +12,7 @@
 
 #define SHORTEST_INTERVAL 0.1
 #define LONGEST_INTERVAL  86400.0
-#define LONGEST_DRAIN	  7   /* days */
+#define LONGEST_FOR	  365 /* days; a drain's is shorter */
 #define LONGEST_CONFIRM	  1   /* days */
 #define LONGEST_REASON	  119 /* bytes: health_override.reason */
 
@@ -29,18 +29,20 @@ static const struct option {
 } options[] = {
 	{"socket", 's', OPTION_SOCKET, ARGUMENT_NEEDED, "the agent's control socket (" DEFAULT_SOCKET ")", "PATH"},
 	{"json", 'j', OPTION_JSON, ARGUMENT_NONE, "print JSON, with exact numbers", NULL},
-	{"all", 'a', OPTION_ALL, ARGUMENT_NONE, "drops: also reasons that no packet had; events, flows: all there are",
-	 NULL},
+	{"all", 'a', OPTION_ALL, ARGUMENT_NONE,
+	 "drops: also reasons that no packet had; events, flows, deny remove: all there are", NULL},
 	{"long", 'l', OPTION_LONG, ARGUMENT_NONE, "more columns, and every backend's notes", NULL},
 	{"watch", 'w', OPTION_WATCH, ARGUMENT_NUMBER, "again and again, with rates (every second)", "[SECONDS]"},
 	{"count", 'n', OPTION_COUNT, ARGUMENT_NEEDED,
 	 "end watching after so many samples or events; events: the last N; flows: so many records", "N"},
-	{"for", 'f', OPTION_FOR, ARGUMENT_NEEDED, "drain: how long, such as 10m; then it becomes maint", "DURATION"},
+	{"for", 'f', OPTION_FOR, ARGUMENT_NEEDED, "drain, deny add: how long, such as 10m", "DURATION"},
 	{"reason", 'r', OPTION_REASON, ARGUMENT_NEEDED, "why, for those who look at the override", "TEXT"},
 	{"confirm", 'c', OPTION_CONFIRM, ARGUMENT_NEEDED, "go back unless 'sluice confirm' follows within, say, 60s",
 	 "DURATION"},
 	{"records", 'R', OPTION_RECORDS, ARGUMENT_NONE, "flows: one by one", NULL},
 	{"wait", 'W', OPTION_WAIT, ARGUMENT_NONE, "drain: until no connection is left, or its time is over", NULL},
+	{"file", 'F', OPTION_FILE, ARGUMENT_NEEDED, "deny: prefixes from a file, one a line (-: standard input)",
+	 "LIST"},
 	{"bpffs", 'b', OPTION_BPFFS, ARGUMENT_NEEDED, "the folder of the pins (" DEFAULT_BPFFS ")", "DIR"},
 	{"yes", 'y', OPTION_YES, ARGUMENT_NONE, "do not ask", NULL},
 	{"help", 'h', OPTION_HELP, ARGUMENT_NONE, "help, also for a verb", NULL},
@@ -118,11 +120,14 @@ static enum exit_code take_value(struct cli *cli, const struct option *option, c
 		}
 		break;
 	case OPTION_FOR:
-		return take_duration(option->name, value, LONGEST_DRAIN, &cli->for_ms);
+		return take_duration(option->name, value, LONGEST_FOR, &cli->for_ms);
 	case OPTION_CONFIRM:
 		return take_duration(option->name, value, LONGEST_CONFIRM, &cli->confirm_ms);
 	case OPTION_REASON:
 		return take_reason(cli, value);
+	case OPTION_FILE:
+		cli->file = value;
+		break;
 	case OPTION_JSON:
 		cli->json = true;
 		break;

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/deny.h"
 #include "cli/events.h"
 #include "cli/flows.h"
 #include "cli/rates.h"
@@ -197,6 +198,7 @@ static enum exit_code show_once(const struct cli *cli, const struct subject *sub
 static enum exit_code check_usage(const struct cli *cli, const struct subject *subject)
 {
 	const bool events = strcmp(subject->name, "events") == 0, flows = strcmp(subject->name, "flows") == 0;
+	const bool deny = strcmp(subject->name, "deny") == 0;
 	const size_t names = subject->filter[1] ? 2 : subject->filter[0] ? 1 : 0;
 
 	if (cli->argument_count > 1 && !names)
@@ -208,6 +210,8 @@ static enum exit_code check_usage(const struct cli *cli, const struct subject *s
 		cli_error("'show events' takes no --watch: see 'sluice watch', which prints events as they come");
 	else if (flows && (cli->given & OPTION_WATCH))
 		cli_error("'show flows' takes no --watch: the agent counts records about once a second");
+	else if (deny && (cli->given & (OPTION_WATCH | OPTION_ALL)))
+		cli_error("'show deny' takes neither --watch nor --all: it shows the list as it is now");
 	else if (!flows && (cli->given & OPTION_RECORDS))
 		cli_error("--records goes with 'show flows'");
 	else if (flows && !(cli->given & OPTION_RECORDS) && (cli->given & (OPTION_ALL | OPTION_COUNT)))
@@ -237,5 +241,7 @@ enum exit_code do_show(const struct cli *cli)
 		return events_show(cli);
 	if (strcmp(subject->name, "flows") == 0)
 		return flows_show(cli);
+	if (strcmp(subject->name, "deny") == 0)
+		return deny_show(cli);
 	return cli->given & OPTION_WATCH ? show_again(cli, subject) : show_once(cli, subject);
 }

@@ -234,9 +234,11 @@ static void print_interfaces(const json_t *interfaces)
 	grid_column(grid, "STATE", GRID_WRAP);
 	json_array_foreach(interfaces, i, interface) {
 		bool attached = json_is_true(json_object_get(interface, "attached"));
-		const char *colour = attached ? NULL : "red";
 		const char *why = cli_text(interface, "why"); /* also where it is attached otherwise than wanted */
-		char *state = memory_format("%sattached%s%s", attached ? "" : "not ", *why ? ": " : "", why);
+		const char *hint = cli_text(interface, "hint");
+		const char *colour = !attached ? "red" : *hint ? "yellow" : NULL;
+		char *state = memory_format("%sattached%s%s%s%s", attached ? "" : "not ", *why ? ": " : "", why,
+					    *hint ? "; " : "", hint);
 
 		grid_row(grid);
 		grid_cell(grid, cli_text(interface, "name"), colour);

@@ -23,6 +23,7 @@ static const struct field service_fields[] = {
 	{"PORTS", "ports", field_words, GRID_WRAP, FIELD_ALWAYS},
 	{"POOL", "pool", field_plain, 0, FIELD_ALWAYS},
 	{"HASH", "hash", field_plain, 0, FIELD_ALWAYS},
+	{"OPTIONS", NULL, field_service_configured, GRID_WRAP, FIELD_USED},
 	COUNTER_FIELDS,
 };
 /* clang-format on */
@@ -41,6 +42,8 @@ static const struct field pool_fields[] = {
 	{"RECORDS", "records", field_plain, GRID_RIGHT, FIELD_LONG},
 	{"TRACKED", "tracked_share", field_percent, GRID_RIGHT, FIELD_LONG},
 	{"SERVICES", "services", field_words, GRID_WRAP, FIELD_ALWAYS},
+	{"SOURCES OF", "source_services", field_words, GRID_WRAP, FIELD_USED},
+	{"OPTIONS", NULL, field_pool_configured, GRID_WRAP, FIELD_USED},
 	COUNTER_FIELDS,
 };
 
@@ -48,6 +51,8 @@ static const struct field backend_fields[] = {
 	{"POOL", "pool", field_plain, 0, FIELD_ALWAYS},
 	{"NAME", "name", field_plain, 0, FIELD_ALWAYS},
 	{"ADDRESS", "address", field_plain, 0, FIELD_ALWAYS},
+	{"LOCAL", "local", field_plain, 0, FIELD_USED},
+	{"SERVER ID", "server_id", field_plain, 0, FIELD_USED},
 	{"STATE", NULL, field_backend_state, FIELD_COLOURED, FIELD_ALWAYS},
 	{"SINCE", "state_since", field_age, GRID_RIGHT, FIELD_ALWAYS},
 	{"WEIGHT", NULL, field_backend_weight, GRID_RIGHT, FIELD_ALWAYS},
@@ -55,6 +60,8 @@ static const struct field backend_fields[] = {
 	{"SLOTS", "slots", field_plain, GRID_RIGHT, FIELD_LONG},
 	{"RECORDS", "records", field_plain, GRID_RIGHT, FIELD_LONG},
 	{"INTERFACE", "interface", field_plain, 0, FIELD_LONG},
+	{"PARENT", "parent", field_plain, 0, FIELD_LONG},
+	{"VLAN TAGS", "tags", field_plain, 0, FIELD_LONG},
 	{"NEXT HOP", "next_hop", field_plain, 0, FIELD_LONG},
 	{"MAC", "mac", field_plain, 0, FIELD_LONG},
 	{"MTU", "mtu", field_plain, GRID_RIGHT, FIELD_LONG},
@@ -87,6 +94,8 @@ static const struct field flow_record_fields[] = {
 static const struct field neighbour_fields[] = {
 	{"ADDRESS", "address", field_plain, 0, FIELD_ALWAYS},
 	{"INTERFACE", "interface", field_plain, 0, FIELD_ALWAYS},
+	{"PARENT", "parent", field_plain, 0, FIELD_ALWAYS},
+	{"VLAN TAGS", "tags", field_plain, 0, FIELD_ALWAYS},
 	{"MAC", "mac", field_plain, 0, FIELD_ALWAYS},
 	{"STATE", "state", field_plain, 0, FIELD_ALWAYS},
 	{"BACKENDS", "backends", field_plain, GRID_RIGHT, FIELD_ALWAYS},
@@ -176,6 +185,13 @@ const struct subject subjects[] = {
 		.help = "what became of packets, by reason; without reasons that no packet had unless --all",
 	},
 	{
+		.name = "deny",
+		.path = "/v1/deny",
+		.filter = {"prefix"},
+		.filter_noun = {"prefix"},
+		.help = "prefixes from which services take no packets; NAME: an address, and what denies it",
+	},
+	{
 		.name = "events",
 		.path = "/v1/events",
 		.filter = {"pool", "backend"},
@@ -210,7 +226,23 @@ static const char *row_colour(const json_t *object)
 	return NULL;
 }
 
-static bool is_shown(const struct field *field, const struct view *view)
+/* Whether the column says anything of any of them. */
+static bool is_used(const struct field *field, const json_t *objects)
+{
+	const json_t *object;
+	bool used = false;
+	size_t i;
+
+	json_array_foreach(objects, i, object) {
+		char *text = field->text(object, field->key);
+
+		used |= strcmp(text, "-") != 0 && strcmp(text, "no") != 0;
+		free(text);
+	}
+	return used;
+}
+
+static bool is_shown(const struct field *field, const struct view *view, const json_t *objects)
 {
 	switch (field->when) {
 	case FIELD_TOTAL:
@@ -219,6 +251,8 @@ static bool is_shown(const struct field *field, const struct view *view)
 		return view->rates;
 	case FIELD_LONG:
 		return view->detailed;
+	case FIELD_USED:
+		return is_used(field, objects);
 	default:
 		return true;
 	}
@@ -230,6 +264,7 @@ struct layout {
 	size_t count;
 	const char *(*colour)(const json_t *object);
 	const struct view *view;
+	unsigned long shown; /* a bit for each of the fields */
 };
 
 static void print_row(struct grid *grid, const struct layout *layout, const json_t *object)
@@ -241,7 +276,7 @@ static void print_row(struct grid *grid, const struct layout *layout, const json
 		const struct field *field = &layout->fields[i];
 		char *text;
 
-		if (!is_shown(field, layout->view))
+		if (!(layout->shown & 1UL << i))
 			continue;
 		text = field->text(object, field->key);
 		grid_cell(grid, text, whole ? whole : field->flags & FIELD_COLOURED ? part : NULL);
@@ -249,15 +284,18 @@ static void print_row(struct grid *grid, const struct layout *layout, const json
 	}
 }
 
-static void print_fields(const struct layout *layout, const json_t *objects)
+static void print_fields(struct layout *layout, const json_t *objects)
 {
 	struct grid *grid = grid_new(cli_has_colours());
 	const json_t *object, *packets;
 	size_t i;
 
-	for (size_t j = 0; j < layout->count; j++)
-		if (is_shown(&layout->fields[j], layout->view))
-			grid_column(grid, layout->fields[j].header, layout->fields[j].flags);
+	for (size_t j = 0; j < layout->count; j++) {
+		if (!is_shown(&layout->fields[j], layout->view, objects))
+			continue;
+		layout->shown |= 1UL << j;
+		grid_column(grid, layout->fields[j].header, layout->fields[j].flags);
+	}
 	json_array_foreach(objects, i, object) {
 		packets = json_object_get(object, "packets");
 		if (layout->view->all || !json_is_integer(packets) || json_integer_value(packets))
@@ -269,7 +307,7 @@ static void print_fields(const struct layout *layout, const json_t *objects)
 void subject_print(const struct subject *subject, const json_t *objects, const struct view *view)
 {
 	struct view own = *view;
-	struct layout layout = {subject->fields, subject->field_count, subject->colour, &own};
+	struct layout layout = {subject->fields, subject->field_count, subject->colour, &own, 0};
 
 	/* only reasons are many and mostly unused */
 	if (subject->fields != drop_fields)
@@ -282,8 +320,8 @@ void subject_print(const struct subject *subject, const json_t *objects, const s
 void subject_print_bpf(const json_t *bpf)
 {
 	const struct view view = {.all = true};
-	const struct layout maps = {map_fields, sizeof(map_fields) / sizeof(map_fields[0]), NULL, &view};
-	const struct layout links = {link_fields, sizeof(link_fields) / sizeof(link_fields[0]), NULL, &view};
+	struct layout maps = {map_fields, sizeof(map_fields) / sizeof(map_fields[0]), NULL, &view, 0};
+	struct layout links = {link_fields, sizeof(link_fields) / sizeof(link_fields[0]), NULL, &view, 0};
 	const json_t *program = json_object_get(bpf, "program");
 	char *folder = field_plain(bpf, "folder"), *id = field_plain(program, "id");
 	char *object = field_plain(program, "object");

@@ -1,5 +1,51 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "in/config_read.h"
+
+/* Says which prefix was meant by one with bits set beyond its length. */
+static void note_host_bits(struct source *source, const struct node *node)
+{
+	char address[ADDRESS_TEXT], right[ADDRESS_TEXT];
+	struct prefix prefix = {0};
+	const char *slash = strchr(node->text, '/');
+
+	snprintf(address, sizeof(address), "%.*s", (int)(slash - node->text), node->text);
+	address_parse(address, &prefix.address);
+	prefix.length = (__u32)strtoul(slash + 1, NULL, 10);
+	for (__u32 i = 0, bits = prefix.length; i < 4; i++, bits -= bits < 32 ? bits : 32)
+		prefix.address.word[i] &= bits >= 32 ? -1U : htonl(bits ? -1U << (32 - bits) : 0);
+	source_error(source, node->offset, "%s has bits set beyond its length of /%u: write %s", node->text,
+		     prefix.length, prefix_format(&prefix, right));
+}
+
+bool prefix_read(struct reading *reading, const struct node *node, const char *expected, struct prefix *out)
+{
+	struct source *source = reading->source;
+	const char *text;
+
+	if (node->kind == NODE_MAP) {
+		source_error(source, node->offset,
+			     "expected %s, found a map: put an address that ends in ':' in quotes", expected);
+		return false;
+	}
+	if (!value_text(source, node, expected, &text))
+		return false;
+	switch (prefix_parse(text, out)) {
+	case 0:
+		return true;
+	case -ERANGE:
+		note_host_bits(source, node);
+		return false;
+	default:
+		source_error(source, node->offset, "'%.64s' is not %s", text, expected);
+		return false;
+	}
+}
 
 /* What can be neither a VIP nor a backend, because no router forwards it or it means something else. */
 static const struct {

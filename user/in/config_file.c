@@ -15,12 +15,35 @@
 
 #include "in/config_read.h"
 
-enum { KEY_INTERFACES, KEY_HASH_KEY, KEY_FLOW_RECORDS, KEY_DEFAULTS, KEY_POOLS, KEY_SERVICES, KEY_NOTIFY, TOP_KEYS };
+enum { NUMBER_FLOW_RECORDS, NUMBER_FRAGMENT_RECORDS, NUMBER_SOURCE_RECORDS, NUMBER_REPLY_RATE, NUMBER_KEYS };
+
+static const struct {
+	__u32 low, high;
+} numbers[NUMBER_KEYS] = {
+	[NUMBER_FLOW_RECORDS] = {CONFIG_MIN_FLOW_RECORDS, CONFIG_MAX_FLOW_RECORDS},
+	[NUMBER_FRAGMENT_RECORDS] = {CONFIG_MIN_FRAGMENT_RECORDS, CONFIG_MAX_FRAGMENT_RECORDS},
+	[NUMBER_SOURCE_RECORDS] = {CONFIG_MIN_SOURCE_RECORDS, CONFIG_MAX_SOURCE_RECORDS},
+	[NUMBER_REPLY_RATE] = {0, CONFIG_MAX_RATE},
+};
+
+enum {
+	KEY_INTERFACES,
+	KEY_HASH_KEY,
+	KEY_NUMBERS,
+	KEY_DEFAULTS = KEY_NUMBERS + NUMBER_KEYS,
+	KEY_POOLS,
+	KEY_SERVICES,
+	KEY_NOTIFY,
+	TOP_KEYS
+};
 
 static const struct value_key top_keys[TOP_KEYS] = {
 	[KEY_INTERFACES] = {.name = "interfaces", .needed = "the interfaces that take packets, such as [{name: eth0}]"},
 	[KEY_HASH_KEY] = {.name = "hash_key", .needed = "32 hex digits in quotes, the same on every balancer"},
-	[KEY_FLOW_RECORDS] = {.name = "flow_records"},
+	[KEY_NUMBERS + NUMBER_FLOW_RECORDS] = {.name = "flow_records"},
+	[KEY_NUMBERS + NUMBER_FRAGMENT_RECORDS] = {.name = "fragment_records"},
+	[KEY_NUMBERS + NUMBER_SOURCE_RECORDS] = {.name = "source_records"},
+	[KEY_NUMBERS + NUMBER_REPLY_RATE] = {.name = "reply_rate"},
 	[KEY_DEFAULTS] = {.name = "defaults"},
 	[KEY_POOLS] = {.name = "pools"},
 	[KEY_SERVICES] = {.name = "services"},
@@ -160,6 +183,17 @@ static void read_defaults(struct reading *reading, const struct node *node)
 	judgement_read_defaults(reading, &found[KEY_JUDGEMENT]);
 }
 
+static void read_numbers(struct reading *reading, const struct node *const key[static NUMBER_KEYS])
+{
+	struct config *config = reading->config;
+	__u32 *const out[NUMBER_KEYS] = {&config->flow_records, &config->fragment_records, &config->source_records,
+					 &config->reply_rate};
+
+	for (size_t i = 0; i < NUMBER_KEYS; i++)
+		if (key[i])
+			value_number(reading->source, key[i]->value, numbers[i].low, numbers[i].high, out[i]);
+}
+
 static void read_root(struct reading *reading, const struct node *root)
 {
 	const struct node *found[TOP_KEYS];
@@ -171,9 +205,7 @@ static void read_root(struct reading *reading, const struct node *root)
 		read_interfaces(reading, found[KEY_INTERFACES]->value);
 	if (found[KEY_HASH_KEY])
 		read_hash_key(reading, found[KEY_HASH_KEY]->value);
-	if (found[KEY_FLOW_RECORDS])
-		value_number(reading->source, found[KEY_FLOW_RECORDS]->value, CONFIG_MIN_FLOW_RECORDS,
-			     CONFIG_MAX_FLOW_RECORDS, &reading->config->flow_records);
+	read_numbers(reading, &found[KEY_NUMBERS]);
 	/* the defaults before the pools, and those before the services, wherever they stand in the file */
 	if (found[KEY_DEFAULTS])
 		read_defaults(reading, found[KEY_DEFAULTS]->value);
@@ -196,6 +228,9 @@ static int read_config(struct source *source, struct arena *scratch, int rc, str
 	fresh->arena = arena;
 	fresh->file = arena_strdup(arena, source->path);
 	fresh->flow_records = CONFIG_DEFAULT_FLOW_RECORDS;
+	fresh->fragment_records = CONFIG_DEFAULT_FRAGMENT_RECORDS;
+	fresh->source_records = CONFIG_DEFAULT_SOURCE_RECORDS;
+	fresh->reply_rate = CONFIG_DEFAULT_REPLY_RATE;
 	if (!rc) {
 		const struct node *root = tree_read(source);
 		struct reading reading = {.source = source, .config = fresh};

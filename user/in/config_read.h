@@ -43,6 +43,16 @@ struct transition_layers {
 	bool bad;
 };
 
+/* What holds for the whole address, whichever of its services says it. */
+enum policy_key { POLICY_UNKNOWN_PORT, POLICY_ECHO, POLICY_FRAGMENTS, POLICY_KEYS };
+
+/* The values' nodes of those that a service says; NULL: it does not, or wrongly. */
+struct policy_given {
+	const struct node *value[POLICY_KEYS];
+};
+
+enum { IPV4, IPV6, FAMILIES };
+
 /* One configuration while it is read. */
 struct reading {
 	struct source *source;
@@ -53,8 +63,10 @@ struct reading {
 	struct transition_layers default_transition;
 	size_t backends; /* in all pools so far */
 	__u64 slots;
-	unsigned int missing_pools; /* names of pools that there are none of */
-	bool pools_known;	    /* the pools could be read: a name that is not among them is an error */
+	size_t rule_prefixes[FAMILIES]; /* in the source rules of all services so far */
+	size_t quic_servers;		/* server IDs of all pools so far, each for each config of its length */
+	unsigned int missing_pools;	/* names of pools that there are none of */
+	bool pools_known;		/* the pools could be read: a name that is not among them is an error */
 };
 
 /* Reads what `defaults:` says of the judgement: its keys' nodes, or NULL. */
@@ -79,6 +91,36 @@ bool command_read_user(struct reading *reading, const struct node *node, const c
 /* Reads `notify:`, `key` being its key node. */
 void notify_read(struct reading *reading, const struct node *key);
 
+/*
+ * What a pool says of QUIC, into pool->quic_server_id_length; before its backends. False if something is wrong, so that
+ * their server IDs cannot be judged.
+ */
+bool quic_read(struct reading *reading, const struct node *node, struct config_pool *pool);
+
+/* A backend's QUIC server ID. `judge`: whether its pool has a config of its length, too. */
+bool server_id_read(struct reading *reading, const struct node *node, const struct config_pool *pool, bool judge,
+		    struct config_backend *backend);
+
+/* What a pool says of outer headers, or the defaults; `key` is its key node or NULL. After `forward`, if `known`. */
+void outer_read(struct reading *reading, const struct node *key, bool known, struct config_pool *pool);
+
+/* Reads a pool's `backends:` and sorts them. `judge`: as above. */
+void backends_read(struct reading *reading, const struct node *node, bool judge, struct config_pool *pool);
+
+/* A service's `limits:`, or the defaults; `node` is NULL if it has none. */
+void limits_read(struct reading *reading, const struct node *node, struct config_service *service);
+
+/* A service's `sources:`. */
+void sources_read(struct reading *reading, const struct node *node, struct config_service *service);
+
+/* The policies that a service says: its keys' nodes, or NULL. */
+void policies_read(struct reading *reading, const struct node *const key[static POLICY_KEYS],
+		   struct config_service *service, struct policy_given *given);
+
+/* Once all services are read, in the file's order, given[i] being services[i]'s: brings those of an address together.
+ */
+void policies_share(struct reading *reading, const struct policy_given *given);
+
 /* The pool of that name; or NULL and the error is noted, with a near name if there is one. */
 const struct config_pool *pool_named(struct reading *reading, const struct node *node, const char *name);
 
@@ -96,6 +138,9 @@ void pools_read(struct reading *reading, const struct node *node);
 
 /* Reads `services:`, after the pools, and sorts them. */
 void services_read(struct reading *reading, const struct node *node);
+
+/* An address or prefix, which `expected` tells, without bits beyond its length. */
+bool prefix_read(struct reading *reading, const struct node *node, const char *expected, struct prefix *out);
 
 /* An address that can be a VIP's or backend's, not a multicast one, say; else the error is noted. */
 bool address_usable(struct reading *reading, const struct node *node, const struct prefix *prefix);

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +9,35 @@
 
 #define PORT_TEXT 16
 
-enum { KEY_ADDRESS, KEY_PORTS, KEY_POOL, KEY_HASH, SERVICE_KEYS };
+#define MIN_MSS	 536   /* what every IPv4 host takes: RFC 9293 3.7.1 */
+#define MAX_MSS	 65495 /* of the largest IPv4 packet */
+#define MAX_VLAN 4094
+
+enum {
+	KEY_ADDRESS,
+	KEY_PORTS,
+	KEY_POOL,
+	KEY_HASH,
+	KEY_POLICY,
+	KEY_VLAN = KEY_POLICY + POLICY_KEYS,
+	KEY_MSS,
+	KEY_SOURCES,
+	KEY_LIMITS,
+	SERVICE_KEYS
+};
 
 static const struct value_key service_keys[SERVICE_KEYS] = {
 	[KEY_ADDRESS] = {.name = "address", .needed = "its VIP, or a list of them"},
 	[KEY_PORTS] = {.name = "ports", .needed = "such as 443/tcp, or a list of them"},
 	[KEY_POOL] = {.name = "pool", .needed = "the name of the pool that serves it"},
 	[KEY_HASH] = {.name = "hash"},
+	[KEY_POLICY + POLICY_UNKNOWN_PORT] = {.name = "unknown_port"},
+	[KEY_POLICY + POLICY_ECHO] = {.name = "echo"},
+	[KEY_POLICY + POLICY_FRAGMENTS] = {.name = "fragments"},
+	[KEY_VLAN] = {.name = "vlan"},
+	[KEY_MSS] = {.name = "mss"},
+	[KEY_SOURCES] = {.name = "sources"},
+	[KEY_LIMITS] = {.name = "limits"},
 };
 
 static const char address_expected[] = "an IPv4 or IPv6 address or prefix";
@@ -41,8 +61,6 @@ struct vip {
 	const struct port_item *port;
 };
 
-enum { IPV4, IPV6, FAMILIES };
-
 #define MAX_VIPS_IN_ALL (FAMILIES * (SLUICE_MAX_VIPS + SLUICE_MAX_PREFIXES))
 
 /* The services while they are read. */
@@ -62,46 +80,6 @@ static char *port_format(const struct config_port *port, char text[static PORT_T
 	else
 		snprintf(text, PORT_TEXT, "any/%s", protocol);
 	return text;
-}
-
-/* Says which prefix was meant by one with bits set beyond its length. */
-static void note_host_bits(struct source *source, const struct node *node)
-{
-	char address[ADDRESS_TEXT], right[ADDRESS_TEXT];
-	struct prefix prefix = {0};
-	const char *slash = strchr(node->text, '/');
-
-	snprintf(address, sizeof(address), "%.*s", (int)(slash - node->text), node->text);
-	address_parse(address, &prefix.address);
-	prefix.length = (__u32)strtoul(slash + 1, NULL, 10);
-	for (__u32 i = 0, bits = prefix.length; i < 4; i++, bits -= bits < 32 ? bits : 32)
-		prefix.address.word[i] &= bits >= 32 ? -1U : htonl(bits ? -1U << (32 - bits) : 0);
-	source_error(source, node->offset, "%s has bits set beyond its length of /%u: write %s", node->text,
-		     prefix.length, prefix_format(&prefix, right));
-}
-
-static bool read_address(struct services *services, const struct node *node, struct prefix *out)
-{
-	struct source *source = services->reading->source;
-	const char *text;
-
-	if (node->kind == NODE_MAP) {
-		source_error(source, node->offset,
-			     "expected %s, found a map: put an address that ends in ':' in quotes", address_expected);
-		return false;
-	}
-	if (!value_text(source, node, address_expected, &text))
-		return false;
-	switch (prefix_parse(text, out)) {
-	case 0:
-		return address_usable(services->reading, node, out);
-	case -ERANGE:
-		note_host_bits(source, node);
-		return false;
-	default:
-		source_error(source, node->offset, "'%.64s' is not %s", text, address_expected);
-		return false;
-	}
 }
 
 static bool read_port(struct services *services, const struct node *node, struct config_port *out)
@@ -138,13 +116,6 @@ static int compare_offset(const struct node *a, const struct node *b)
 	return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
-static int compare_prefix(const struct prefix *a, const struct prefix *b)
-{
-	int order = memcmp(&a->address, &b->address, sizeof(a->address));
-
-	return order ? order : a->length < b->length ? -1 : a->length > b->length;
-}
-
 static int compare_port(const struct config_port *a, const struct config_port *b)
 {
 	return (a->protocol << 16 | a->port) - (b->protocol << 16 | b->port);
@@ -153,7 +124,7 @@ static int compare_port(const struct config_port *a, const struct config_port *b
 static int compare_address_item(const void *a, const void *b)
 {
 	const struct address_item *x = a, *y = b;
-	int order = compare_prefix(&x->prefix, &y->prefix);
+	int order = prefix_compare(&x->prefix, &y->prefix);
 
 	return order ? order : compare_offset(x->node, y->node);
 }
@@ -169,21 +140,11 @@ static int compare_port_item(const void *a, const void *b)
 static int compare_vip(const void *a, const void *b)
 {
 	const struct vip *x = a, *y = b;
-	int order = compare_prefix(&x->address->prefix, &y->address->prefix);
+	int order = prefix_compare(&x->address->prefix, &y->address->prefix);
 
 	if (!order)
 		order = compare_port(&x->port->port, &y->port->port);
 	return order ? order : compare_offset(x->address->node, y->address->node);
-}
-
-/* The children of a list, or the one node that stands for a list of itself. Notes an empty list. */
-static const struct node *first_item(struct source *source, const struct node *node, const char *expected,
-				     size_t *count)
-{
-	if (node->kind == NODE_LIST && !node->first)
-		source_error(source, node->offset, "the list is empty: expected %s", expected);
-	*count = node->kind == NODE_LIST ? node->count : 1;
-	return node->kind == NODE_LIST ? node->first : node;
 }
 
 /* Fills the service's addresses, and *items with the different ones. Returns the number of those. */
@@ -193,11 +154,12 @@ static size_t read_addresses(struct services *services, const struct node *node,
 	struct reading *reading = services->reading;
 	struct source *source = reading->source;
 	size_t room, count = 0, unique = 0;
-	const struct node *first = first_item(source, node, address_expected, &room);
+	const struct node *first = value_items(source, node, address_expected, &room);
 	struct address_item *item = *items = arena_array(source->arena, room, sizeof(*item));
 
 	for (const struct node *child = first; child; child = node->kind == NODE_LIST ? child->next : NULL)
-		if (read_address(services, child, &item[count].prefix))
+		if (prefix_read(reading, child, address_expected, &item[count].prefix) &&
+		    address_usable(reading, child, &item[count].prefix))
 			item[count++].node = child;
 	service->address_count = count;
 	service->addresses = arena_array(reading->config->arena, count, sizeof(*service->addresses));
@@ -206,7 +168,7 @@ static size_t read_addresses(struct services *services, const struct node *node,
 
 	qsort(item, count, sizeof(*item), compare_address_item);
 	for (size_t i = 0; i < count; i++) {
-		if (i && compare_prefix(&item[unique - 1].prefix, &item[i].prefix) == 0)
+		if (i && prefix_compare(&item[unique - 1].prefix, &item[i].prefix) == 0)
 			source_error(source, item[i].node->offset, "duplicate address %s: it is already on line %zu",
 				     item[i].node->text, source_line(source, item[unique - 1].node->offset));
 		else
@@ -222,7 +184,7 @@ static size_t read_ports(struct services *services, const struct node *node, str
 	struct reading *reading = services->reading;
 	struct source *source = reading->source;
 	size_t room, count = 0, unique = 0;
-	const struct node *first = first_item(source, node, port_expected, &room);
+	const struct node *first = value_items(source, node, port_expected, &room);
 	struct port_item *item = *items = arena_array(source->arena, room, sizeof(*item));
 
 	for (const struct node *child = first; child; child = node->kind == NODE_LIST ? child->next : NULL)
@@ -295,7 +257,7 @@ static void check_duplicate_vips(struct services *services)
 	for (size_t i = 1; i < services->vip_count; i++) {
 		const struct vip *vip = &services->vips[i];
 
-		if (compare_prefix(&first->address->prefix, &vip->address->prefix) != 0 ||
+		if (prefix_compare(&first->address->prefix, &vip->address->prefix) != 0 ||
 		    compare_port(&first->port->port, &vip->port->port) != 0) {
 			first = vip;
 			continue;
@@ -358,7 +320,40 @@ static void read_pool_name(struct services *services, const struct node *node, s
 		service->pool = (size_t)(pool - config->pools);
 }
 
-static void read_service(struct services *services, const struct node *key, struct config_service *service)
+static void read_mss(struct source *source, const struct node *node, struct config_service *service)
+{
+	__u32 mss;
+
+	service->mss_auto = node->kind == NODE_SCALAR && strcmp(node->text, "auto") == 0;
+	if (service->mss_auto)
+		return;
+	if (node->kind == NODE_SCALAR && !node->quoted &&
+	    value_parse_number(node->text, strlen(node->text), MAX_MSS, &mss) && mss >= MIN_MSS)
+		service->mss = (__u16)mss;
+	else
+		value_unexpected(source, node, "auto, or a number of bytes from 536 to 65495");
+}
+
+/* What is not about who gets the packets. */
+static void read_options(struct services *services, const struct node *const *found, struct config_service *service,
+			 struct policy_given *given)
+{
+	struct reading *reading = services->reading;
+	__u32 vlan = 0;
+
+	policies_read(reading, &found[KEY_POLICY], service, given);
+	if (found[KEY_VLAN])
+		value_number(reading->source, found[KEY_VLAN]->value, 1, MAX_VLAN, &vlan);
+	service->vlan = (__u16)vlan;
+	if (found[KEY_MSS])
+		read_mss(reading->source, found[KEY_MSS]->value, service);
+	if (found[KEY_SOURCES])
+		sources_read(reading, found[KEY_SOURCES]->value, service);
+	limits_read(reading, found[KEY_LIMITS] ? found[KEY_LIMITS]->value : NULL, service);
+}
+
+static void read_service(struct services *services, const struct node *key, struct config_service *service,
+			 struct policy_given *given)
 {
 	struct source *source = services->reading->source;
 	const struct node *found[SERVICE_KEYS];
@@ -378,6 +373,7 @@ static void read_service(struct services *services, const struct node *key, stru
 	if (found[KEY_HASH])
 		value_choice(source, found[KEY_HASH]->value, hash_names, 2, &hash);
 	service->hash = (enum hash_by)hash;
+	read_options(services, found, service, given);
 	add_vips(services, key, service, addresses, address_count, ports, port_count);
 }
 
@@ -390,12 +386,14 @@ void services_read(struct reading *reading, const struct node *node)
 {
 	struct config *config = reading->config;
 	struct services services = {.reading = reading};
+	struct policy_given *given;
 	const char *name;
 
 	if (!value_is_map(reading->source, node, "a map of services, by name"))
 		return;
 	services.vips = arena_array(reading->source->arena, MAX_VIPS_IN_ALL, sizeof(*services.vips));
 	config->services = arena_array(config->arena, node->count, sizeof(*config->services));
+	given = arena_array(reading->source->arena, node->count, sizeof(*given));
 	for (const struct node *key = node->first; key; key = key->next) {
 		struct config_service *service = &config->services[config->service_count];
 
@@ -406,10 +404,10 @@ void services_read(struct reading *reading, const struct node *node)
 		if (!value_name(reading->source, key, "service", &name))
 			name = key->text;
 		service->name = arena_strdup(config->arena, name);
-		config->service_count++;
-		read_service(&services, key, service);
+		read_service(&services, key, service, &given[config->service_count++]);
 	}
 	check_duplicate_vips(&services);
 	check_loops(&services);
+	policies_share(reading, given);
 	qsort(config->services, config->service_count, sizeof(*config->services), compare_service);
 }

@@ -51,6 +51,14 @@ bool value_is_list(struct source *source, const struct node *node, const char *e
 	return false;
 }
 
+const struct node *value_items(struct source *source, const struct node *node, const char *expected, size_t *count)
+{
+	if (node->kind == NODE_LIST && !node->first)
+		source_error(source, node->offset, "the list is empty: expected %s", expected);
+	*count = node->kind == NODE_LIST ? node->count : 1;
+	return node->kind == NODE_LIST ? node->first : node;
+}
+
 #define WORDS_TEXT 400
 
 void value_append_word(char *text, size_t size, size_t i, size_t count, const char *last, const char *word)

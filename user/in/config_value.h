@@ -30,6 +30,12 @@ bool value_is_map(struct source *source, const struct node *node, const char *ex
 bool value_is_list(struct source *source, const struct node *node, const char *expected);
 
 /*
+ * The children of a list, or the one node that stands for a list of itself, whose `next` means nothing. Notes an empty
+ * list.
+ */
+const struct node *value_items(struct source *source, const struct node *node, const char *expected, size_t *count);
+
+/*
  * Sorts the keys of a map: found[i] becomes the key node of keys[i], or NULL.
  * Unknown keys are noted, and missing ones at the offset `at`, with `what` the map is,
  * unless an unknown one looks like a missing one mistyped.

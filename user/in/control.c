@@ -196,6 +196,41 @@ static void answer_stream(struct control *control, const struct control_endpoint
 	json_decref(first);
 }
 
+struct control_later {
+	struct evhttp_request *request; /* NULL: it has gone with its connection */
+};
+
+static void later_closed(struct evhttp_connection *connection, void *argument)
+{
+	struct control_later *reply = argument;
+
+	(void)connection;
+	if (!evhttp_request_get_connection(reply->request)) /* let go of before: ours to free */
+		evhttp_request_free(reply->request);
+	reply->request = NULL;
+}
+
+static void answer_later(struct control *control, const struct control_endpoint *endpoint,
+			 const struct control_request *asked, struct evhttp_request *request)
+{
+	struct control_later *reply = memory_new(1, sizeof(*reply));
+
+	reply->request = request;
+	evhttp_connection_set_closecb(evhttp_request_get_connection(request), later_closed, reply);
+	endpoint->later(control->agent, asked, reply);
+}
+
+void control_answer(struct control_later *reply, int status, json_t *json)
+{
+	if (reply->request) {
+		evhttp_connection_set_closecb(evhttp_request_get_connection(reply->request), NULL, NULL);
+		send_json(reply->request, status, json);
+	} else {
+		json_decref(json);
+	}
+	free(reply);
+}
+
 static void answer_json(struct control *control, const struct control_endpoint *endpoint,
 			const struct control_request *asked, struct evhttp_request *request)
 {
@@ -238,6 +273,8 @@ static void answer(struct control *control, const struct control_endpoint *endpo
 		send_text(request, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", endpoint->text(control->agent));
 	else if (endpoint->stream)
 		answer_stream(control, endpoint, &asked, request);
+	else if (endpoint->later)
+		answer_later(control, endpoint, &asked, request);
 	else
 		answer_json(control, endpoint, &asked, request);
 	evhttp_clear_headers(&query);

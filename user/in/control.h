@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* Somebody waits for an answer. */
+struct control_later;
+
 /* What a client sent. */
 struct control_request {
 	const char *body; /* a NUL follows; at most CONTROL_MAX_BODY bytes */
@@ -26,7 +29,7 @@ struct control_request {
 const char *control_query(const struct control_request *request, const char *name);
 
 /*
- * One question or wish. Exactly one of answer, json, text and stream is set.
+ * One question or wish. Exactly one of answer, json, text, stream and later is set.
  *
  * A reply is written on a later turn of the loop. Whoever ends the loop from
  * answer() must leave it some time: event_base_loopexit() with 100 ms, not with NULL.
@@ -53,7 +56,13 @@ struct control_endpoint {
 	 * a 400, NULL becomes a 500. At most 64 clients, then a 503.
 	 */
 	json_t *(*stream)(void *agent, const struct control_request *request);
+
+	/* For what takes long: control_answer() follows, at once or on a later turn of the loop. */
+	void (*later)(void *agent, const struct control_request *request, struct control_later *reply);
 };
+
+/* Sends the reply and ends `reply`; drops the reference. Fine also after the client or the socket has gone. */
+void control_answer(struct control_later *reply, int status, json_t *json);
 
 struct control;
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "in/rtnetlink_parse.h"
 #include "in/solicit.h"
@@ -37,7 +36,7 @@ struct netlink {
 	struct solicit *solicit;
 	netlink_changed_fn changed;
 	void *argument;
-	bool overrun;		  /* events were lost: dump everything anew */
+	bool overrun;		  /* events were lost, or do not tell all: dump everything anew */
 	unsigned int duration_ms; /* of the last refresh */
 	struct route **asked;	  /* while routes are asked for */
 	bool differs;		  /* facts have changed since the last report */
@@ -90,6 +89,8 @@ static void link_event(struct netlink *netlink, const struct nlmsghdr *message)
 
 	if (!parse_link(message, &fact))
 		return;
+	if (network_link_may_be_parent(netlink->network, fact.ifindex))
+		netlink->overrun = true; /* its VLAN devices' own events do not tell */
 	differs = message->nlmsg_type == RTM_DELLINK ? network_link_delete(netlink->network, fact.ifindex)
 						     : network_link_set(netlink->network, &fact);
 	if (!differs)
@@ -286,23 +287,13 @@ static void solicit_next_hops(struct netlink *netlink)
 	neighbours_prune(netlink);
 }
 
-static unsigned int ms_since(const struct timespec *start)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (unsigned int)((now.tv_sec - start->tv_sec) * 1000 + (now.tv_nsec - start->tv_nsec) / 1000000);
-}
-
 static int routes_refresh(struct netlink *netlink)
 {
-	struct timespec start;
-	int error;
+	__u64 start = clock_ms();
+	int error = ask_routes(netlink);
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	error = ask_routes(netlink);
 	solicit_next_hops(netlink);
-	netlink->duration_ms = ms_since(&start);
+	netlink->duration_ms = (unsigned int)(clock_ms() - start);
 	if (error) {
 		log_warning("cannot ask the kernel for the routes to the backends: %s; trying again in a second",
 			    strerror(-error));

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "in/rtnetlink_parse.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
+#include <linux/if_ether.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+
+#define VLAN_ID_MAX	    0xfff
+#define VLAN_PRIORITY_MAX   7
+#define VLAN_PRIORITY_SHIFT 13
 
 #define NUD_VALID (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
 
@@ -37,10 +43,70 @@ static void read_address_attribute(unsigned int family, const struct nlattr *att
 	read_address(family, mnl_attr_get_payload(attribute), mnl_attr_get_payload_len(attribute), out);
 }
 
+/* The priority that a VLAN device gives to frames of which nothing else is known. */
+static __u32 read_egress_priority(const struct nlattr *mappings)
+{
+	const struct nlattr *attribute;
+	__u32 priority = 0;
+
+	mnl_attr_for_each_nested(attribute, mappings)
+	{
+		const struct ifla_vlan_qos_mapping *mapping = mnl_attr_get_payload(attribute);
+
+		if (mnl_attr_get_type(attribute) == IFLA_VLAN_QOS_MAPPING &&
+		    mnl_attr_get_payload_len(attribute) == sizeof(*mapping) && mapping->from == 0)
+			priority = mapping->to & VLAN_PRIORITY_MAX;
+	}
+	return priority;
+}
+
+/* What a VLAN device puts into frames; 0 if it is not all there. */
+static __be32 read_tag(const struct nlattr *data)
+{
+	__u32 type = ETH_P_8021Q, id = 0, priority = 0;
+	const struct nlattr *attribute;
+	bool complete = false;
+
+	mnl_attr_for_each_nested(attribute, data)
+	{
+		switch (mnl_attr_get_type(attribute)) {
+		case IFLA_VLAN_ID:
+			complete = mnl_attr_get_payload_len(attribute) == sizeof(__u16);
+			id = complete ? mnl_attr_get_u16(attribute) & VLAN_ID_MAX : 0;
+			break;
+		case IFLA_VLAN_PROTOCOL:
+			if (mnl_attr_get_payload_len(attribute) == sizeof(__be16))
+				type = ntohs(mnl_attr_get_u16(attribute));
+			break;
+		case IFLA_VLAN_EGRESS_QOS:
+			priority = read_egress_priority(attribute);
+			break;
+		}
+	}
+	return complete ? htonl(type << 16 | priority << VLAN_PRIORITY_SHIFT | id) : 0;
+}
+
+static void read_kind(const struct nlattr *info, struct link *out)
+{
+	const struct nlattr *attribute, *data = NULL;
+
+	mnl_attr_for_each_nested(attribute, info)
+	{
+		if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND &&
+		    mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
+			strncpy(out->kind, mnl_attr_get_str(attribute), sizeof(out->kind) - 1);
+		else if (mnl_attr_get_type(attribute) == IFLA_INFO_DATA)
+			data = attribute;
+	}
+	if (data && strcmp(out->kind, "vlan") == 0)
+		out->tag = read_tag(data);
+}
+
 bool parse_link(const struct nlmsghdr *message, struct link *out)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
 	const struct nlattr *attribute;
+	bool elsewhere = false;
 
 	/* other families tell of bridge ports and the like: their RTM_DELLINK does not delete the link */
 	if (mnl_nlmsg_get_payload_len(message) < sizeof(*info) || info->ifi_family != AF_UNSPEC)
@@ -59,8 +125,19 @@ bool parse_link(const struct nlmsghdr *message, struct link *out)
 		case IFLA_MTU:
 			out->mtu = read_u32(attribute);
 			break;
+		case IFLA_LINK:
+			out->parent = read_u32(attribute);
+			break;
+		case IFLA_LINK_NETNSID: /* then IFLA_LINK is a number of there */
+			elsewhere = true;
+			break;
+		case IFLA_LINKINFO:
+			read_kind(attribute, out);
+			break;
 		}
 	}
+	if (!out->tag || elsewhere) /* veths and others have one, too, which nobody asks for */
+		out->parent = 0;
 	out->ethernet = info->ifi_type == ARPHRD_ETHER && memcmp(out->mac, no_mac, sizeof(no_mac)) != 0;
 	out->up = (info->ifi_flags & IFF_UP) && (info->ifi_flags & IFF_LOWER_UP);
 	return out->ifindex != 0;

@@ -133,3 +133,10 @@ bool prefix_contains(const struct prefix *prefix, const struct address *address)
 			return false;
 	return true;
 }
+
+int prefix_compare(const struct prefix *a, const struct prefix *b)
+{
+	int order = memcmp(&a->address, &b->address, sizeof(a->address));
+
+	return order ? order : a->length < b->length ? -1 : a->length > b->length;
+}

@@ -50,4 +50,7 @@ char *prefix_format(const struct prefix *prefix, char text[static ADDRESS_TEXT])
 
 bool prefix_contains(const struct prefix *prefix, const struct address *address);
 
+/* Orders prefixes so that one comes before all that it contains, and these before anything else. */
+int prefix_compare(const struct prefix *a, const struct prefix *b);
+
 #endif

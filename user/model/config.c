@@ -18,6 +18,11 @@ const char *const probe_type_names[PROBE_TYPES] = {
 };
 const char *const via_names[] = {[VIA_AUTO] = "auto", [VIA_VIP] = "vip", [VIA_ADDRESS] = "address"};
 const char *const start_names[] = {[START_PROBE] = "probe", [START_UP] = "up", [START_DOWN] = "down"};
+const char *const port_policy_names[] = {[UNKNOWN_PASS] = "pass", [UNKNOWN_DROP] = "drop", [UNKNOWN_REJECT] = "reject"};
+const char *const echo_policy_names[] = {[ECHO_ANSWER] = "answer", [ECHO_PASS] = "pass", [ECHO_DROP] = "drop"};
+const char *const fragment_policy_names[] = {[FRAGMENTS_FOLLOW] = "follow", [FRAGMENTS_SOURCE] = "source"};
+const char *const excess_names[] = {[EXCESS_DROP] = "drop", [EXCESS_PASS] = "pass"};
+const char *const rule_action_names[] = {[RULE_ALLOW] = "allow", [RULE_DENY] = "deny", [RULE_POOL] = "pool"};
 
 void config_free(struct config *config)
 {

@@ -12,11 +12,16 @@
 #include <stddef.h>
 
 #include "lib/address.h"
+#include "service_options.h"
 
 enum xdp_mode { MODE_AUTO, MODE_NATIVE, MODE_GENERIC };
 enum attach { ATTACH_EXCLUSIVE, ATTACH_SHARED }; /* own bpf_link, or libxdp's dispatcher */
 enum forward { FORWARD_IPIP, FORWARD_GUE, FORWARD_L2 };
 enum hash_by { HASH_FLOW, HASH_SOURCE };
+enum port_policy { UNKNOWN_PASS, UNKNOWN_DROP, UNKNOWN_REJECT };
+enum echo_policy { ECHO_ANSWER, ECHO_PASS, ECHO_DROP };
+enum fragment_policy { FRAGMENTS_FOLLOW, FRAGMENTS_SOURCE }; /* the first one of their datagram, or the source's hash */
+enum excess { EXCESS_DROP, EXCESS_PASS };
 enum probe_type { PROBE_NONE, PROBE_TCP, PROBE_HTTP, PROBE_HTTPS, PROBE_UDP, PROBE_DNS, PROBE_PING, PROBE_EXEC };
 #define PROBE_TYPES 8
 
@@ -31,6 +36,8 @@ extern const char *const mode_names[], *const attach_names[], *const forward_nam
 extern const char *const probe_type_names[PROBE_TYPES];
 extern const char *const via_names[];
 extern const char *const start_names[];
+extern const char *const port_policy_names[], *const echo_policy_names[], *const fragment_policy_names[];
+extern const char *const excess_names[], *const rule_action_names[];
 
 struct config_interface {
 	const char *name;
@@ -106,6 +113,17 @@ struct config_backend {
 	const char *name; /* unique in its pool */
 	struct address address;
 	__u32 weight; /* 0 to CONFIG_MAX_WEIGHT; 0: no share of the table */
+	bool local;   /* where the address is the host's own, its stack gets the packets; elsewhere it means nothing */
+	__u8 server_id_length; /* of the QUIC server ID; 0: none */
+	__u8 server_id[QUIC_SERVER_ID_MAX];
+};
+
+/* What the outer header says, where the field is nothing that has to be so. */
+struct config_outer {
+	bool df;  /* IPv4: don't fragment */
+	__u8 ttl; /* or hop limit */
+	struct prefix source4,
+		source6; /* ipip: the source's bits behind the prefix come from the flow hash; length 0: no */
 };
 
 /* How long connections are kept where they are when a table changes: model/transition.h. Whole seconds, in ms. */
@@ -121,8 +139,10 @@ struct config_pool {
 	__u16 gue_port;	 /* UDP destination port, host byte order */
 	bool second_hop; /* backends forward what is not theirs; with FORWARD_GUE alone */
 	struct config_transition transition;
-	__u32 table_size;	     /* slots; a prime */
-	struct config_probe *probes; /* in the file's order; none: every backend counts as up */
+	struct config_outer outer;
+	__u8 quic_server_id_length[QUIC_CONFIGS]; /* by config ID: draft-ietf-quic-load-balancers; 0: no such config */
+	__u32 table_size;			  /* slots; a prime */
+	struct config_probe *probes;		  /* in the file's order; none: every backend counts as up */
 	size_t probe_count;
 	struct config_judgement judgement;
 	size_t fallback; /* index in config.pools of the pool to use when none is usable, or CONFIG_NONE */
@@ -136,6 +156,27 @@ struct config_port {
 	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 };
 
+/* A token bucket: limit.h. */
+struct config_limit {
+	__u32 rate;  /* a second; 0: no limit */
+	__u32 burst; /* at least 1 */
+};
+
+struct config_limits {
+	struct config_limit source_packets, source_connections; /* of one source */
+	struct config_limit service_packets, service_connections;
+	__u8 source_bits4, source_bits6; /* prefix lengths that make one source */
+	enum excess excess;
+};
+
+/* Sources of a service: the first rule that has a packet's source decides; without one, it is allowed. */
+struct config_rule {
+	enum rule_action action;
+	size_t pool; /* of RULE_POOL: index in config.pools */
+	struct prefix *from;
+	size_t from_count;
+};
+
 struct config_service {
 	const char *name;
 	struct prefix *addresses;
@@ -143,7 +184,16 @@ struct config_service {
 	struct config_port *ports;
 	size_t port_count;
 	enum hash_by hash;
-	size_t pool; /* index in config.pools */
+	size_t pool;		       /* index in config.pools */
+	enum port_policy unknown_port; /* these three are the same for all services of an address */
+	enum echo_policy echo;
+	enum fragment_policy fragments; /* ... but here, for one service of an address alone */
+	__u16 vlan;			/* innermost tag that its packets must have; 0: any or none */
+	__u16 mss;			/* most that a SYN may say; 0: anything */
+	bool mss_auto;
+	struct config_limits limits;
+	struct config_rule *rules;
+	size_t rule_count;
 };
 
 /* A program to be run for events: user/agent/notify.h. */
@@ -164,26 +214,40 @@ struct config {
 	struct config_service *services; /* sorted by name */
 	size_t service_count;
 	struct config_notify notify;
-	__u32 flow_records;  /* that the flow map has room for */
-	struct arena *arena; /* owns everything above */
+	__u32 flow_records;	/* that the flow map has room for */
+	__u32 fragment_records; /* the same for datagrams in fragments */
+	__u32 source_records;	/* and for sources of services that limit them */
+	__u32 reply_rate;	/* packets a second that the dataplane answers by itself; 0: no bound */
+	struct arena *arena;	/* owns everything above */
 };
 
-#define CONFIG_NONE		     ((size_t)-1)
-#define CONFIG_MAX_PROBES	     8 /* of a pool */
-#define CONFIG_NAME_MAX		     63
-#define CONFIG_MAX_WEIGHT	     65535
-#define CONFIG_DEFAULT_WEIGHT	     100
-#define CONFIG_DEFAULT_TABLE_SIZE    65537
-#define CONFIG_MAX_INTERFACES	     64
-#define CONFIG_DEFAULT_WINDOW_MS     (15 * 60 * 1000U)
-#define CONFIG_DEFAULT_UDP_WINDOW_MS (60 * 1000U)
-#define CONFIG_DEFAULT_IDLE_MS	     (2 * 3600 * 1000U)
-#define CONFIG_MAX_WINDOW_MS	     (24 * 3600 * 1000U)
-#define CONFIG_DEFAULT_FLOW_RECORDS  (1U << 20)
-#define CONFIG_MIN_FLOW_RECORDS	     1024U
-#define CONFIG_MAX_FLOW_RECORDS	     (1U << 26)
-#define CONFIG_PORT_TEXT	     12 /* room for a port as text */
-#define CONFIG_DURATION_TEXT	     24
+#define CONFIG_NONE			((size_t)-1)
+#define CONFIG_MAX_PROBES		8 /* of a pool */
+#define CONFIG_NAME_MAX			63
+#define CONFIG_MAX_WEIGHT		65535
+#define CONFIG_DEFAULT_WEIGHT		100
+#define CONFIG_DEFAULT_TABLE_SIZE	65537
+#define CONFIG_MAX_INTERFACES		64
+#define CONFIG_DEFAULT_WINDOW_MS	(15 * 60 * 1000U)
+#define CONFIG_DEFAULT_UDP_WINDOW_MS	(60 * 1000U)
+#define CONFIG_DEFAULT_IDLE_MS		(2 * 3600 * 1000U)
+#define CONFIG_MAX_WINDOW_MS		(24 * 3600 * 1000U)
+#define CONFIG_DEFAULT_FLOW_RECORDS	(1U << 20)
+#define CONFIG_MIN_FLOW_RECORDS		1024U
+#define CONFIG_MAX_FLOW_RECORDS		(1U << 26)
+#define CONFIG_DEFAULT_FRAGMENT_RECORDS (1U << 14)
+#define CONFIG_MIN_FRAGMENT_RECORDS	1024U
+#define CONFIG_MAX_FRAGMENT_RECORDS	(1U << 22)
+#define CONFIG_DEFAULT_SOURCE_RECORDS	(1U << 18)
+#define CONFIG_MIN_SOURCE_RECORDS	1024U
+#define CONFIG_MAX_SOURCE_RECORDS	(1U << 26)
+#define CONFIG_DEFAULT_REPLY_RATE	1000U
+#define CONFIG_MAX_RATE			10000000U /* of limits and replies, a second */
+#define CONFIG_DEFAULT_SOURCE_BITS4	32
+#define CONFIG_DEFAULT_SOURCE_BITS6	64
+#define CONFIG_DEFAULT_TTL		64
+#define CONFIG_PORT_TEXT		12 /* room for a port as text */
+#define CONFIG_DURATION_TEXT		24
 
 void config_free(struct config *config);
 

@@ -37,6 +37,7 @@
 	EVENT(snapshot_lost, WARNING, true, "what an earlier run had noted could not be read")                         \
 	EVENT(state_unsaved, WARNING, true, "the state folder cannot be written, or was removed")                      \
 	EVENT(state_saved, INFO, true, "everything is in the state folder again")                                      \
+	EVENT(deny_changed, INFO, false, "an operator has put prefixes on the deny list or taken them off")            \
 	EVENT(agent_started, INFO, false, "sluiced has started")                                                       \
 	EVENT(hook_trouble, WARNING, false, "a notify program failed, or events were left out")
 

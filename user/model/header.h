@@ -7,14 +7,14 @@
 #include "model/config.h"
 #include "model/network.h"
 
-#define HEADER_TTL 64 /* of the outer header: RFC 1700's default, as Linux tunnels do */
-
 /*
- * Fills *out for a backend at `destination` over the resolved next hop. With an
- * unresolved one, or a source address of the wrong family, *out is ENCAP_NONE.
- * gue_port is in host byte order and used for FORWARD_GUE alone.
+ * Fills *out for a backend at `destination`, of that pool, over the resolved next hop. With an
+ * unresolved one, or without a source address of the right family, *out is ENCAP_NONE.
  */
-void header_build(struct backend *out, enum forward forward, __u16 gue_port, const struct address *destination,
+void header_build(struct backend *out, const struct config_pool *pool, const struct address *destination,
 		  const struct next_hop *hop);
+
+/* The same for a backend that is this host: its packets are of any size, and nothing is put before them. */
+void header_local(struct backend *out);
 
 #endif

@@ -300,6 +300,15 @@ static int service_order(const void *name, const void *service)
 	return strcmp(name, ((const struct health_service *)service)->name);
 }
 
+/* The service's own pool, and those that its source rules lead to. */
+static void mark_pools(const struct config_service *service, bool *pools)
+{
+	pools[service->pool] = true;
+	for (size_t i = 0; i < service->rule_count; i++)
+		if (service->rules[i].action == RULE_POOL)
+			pools[service->rules[i].pool] = true;
+}
+
 /* Of each pool whether packets went to one of its services until now, by whatever pool; to be freed. */
 static bool *find_serving(const struct health *health, const struct config *config)
 {
@@ -311,7 +320,7 @@ static bool *find_serving(const struct health *health, const struct config *conf
 			bsearch(service->name, health->services, health->service_count, sizeof(*former), service_order);
 
 		if (former && health_usable(health->pools[health_effective_pool(health, former->pool)]))
-			serving[service->pool] = true;
+			mark_pools(service, serving);
 	}
 	return serving;
 }

@@ -9,6 +9,8 @@
 
 #include "lib/memory.h"
 
+#define TAG_LENGTH 4
+
 void network_free(struct network *network)
 {
 	struct link *link, *next_link;
@@ -74,7 +76,8 @@ const struct route *network_route(const struct network *network, const struct ad
 static bool link_equal(const struct link *a, const struct link *b)
 {
 	return a->ifindex == b->ifindex && strcmp(a->name, b->name) == 0 && memcmp(a->mac, b->mac, 6) == 0 &&
-	       a->ethernet == b->ethernet && a->up == b->up && a->mtu == b->mtu;
+	       a->ethernet == b->ethernet && a->up == b->up && a->mtu == b->mtu && a->tag == b->tag &&
+	       a->parent == b->parent && strcmp(a->kind, b->kind) == 0;
 }
 
 bool network_link_set(struct network *network, const struct link *fact)
@@ -107,6 +110,10 @@ bool network_link_delete(struct network *network, __u32 ifindex)
 		return false;
 	HASH_DEL(network->links, link);
 	free(link);
+	/* a VLAN device that outlives what it is on: that was moved away, and the number may be another's one day */
+	for (link = network->links; link; link = link->hh.next)
+		if (link->parent == ifindex)
+			link->parent = 0;
 	/* an interface of the same name that comes later has another number, and other neighbours */
 	HASH_ITER(hh, network->neighbours, neighbour, next) {
 		if (neighbour->key.ifindex != ifindex)
@@ -115,6 +122,16 @@ bool network_link_delete(struct network *network, __u32 ifindex)
 		free(neighbour);
 	}
 	return true;
+}
+
+bool network_link_may_be_parent(const struct network *network, __u32 ifindex)
+{
+	if (network_link(network, ifindex))
+		return false;
+	for (const struct link *link = network->links; link; link = link->hh.next)
+		if (link->tag && !link->parent)
+			return true;
+	return false;
 }
 
 void network_neighbour_delete(struct network *network, struct neighbour *neighbour)
@@ -197,7 +214,56 @@ static bool follow_route(const struct route *route, const struct address *destin
 	return true;
 }
 
-static bool follow_link(const struct link *link, struct next_hop *hop)
+/* Drivers of these take frames that XDP redirects to them; of a bridge or a macvlan nothing would come out. */
+static bool takes_frames(const struct link *link)
+{
+	static const char *const kinds[] = {"", "veth", "bond", "tun"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(link->kind, kinds[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Whether the frames of a VLAN device can be sent on `below`, the interface that it or the one under it is on. */
+static bool below_carries(const struct link *vlan, const struct link *below, struct next_hop *hop)
+{
+	if (!vlan->parent)
+		return unresolved(hop, "what is below VLAN device %s is in another network namespace", vlan->name);
+	if (!below)
+		return unresolved(hop, "what was below VLAN device %s (number %u) is gone", vlan->name, vlan->parent);
+	if (!below->up)
+		return unresolved(hop, "interface %s, below VLAN device %s, is down", below->name, vlan->name);
+	if (!takes_frames(below))
+		return unresolved(hop, "VLAN device %s is on %s (%s), which XDP cannot send on", vlan->name,
+				  below->name, below->kind);
+	return true;
+}
+
+/* From the route's interface down to the one that frames leave by: each VLAN device on the way adds its tag. */
+static bool follow_vlans(const struct network *network, const struct link *link, struct next_hop *hop)
+{
+	const struct link *vlan = NULL;
+
+	for (; link && link->tag; link = network_link(network, vlan->parent)) {
+		if (hop->tags == 2)
+			return unresolved(hop, "VLAN device %s has more than two tags", hop->interface);
+		hop->tag[1] = hop->tag[0];
+		hop->tag[0] = link->tag;
+		hop->tags++;
+		vlan = link;
+	}
+	if (vlan && !below_carries(vlan, link, hop))
+		return false;
+	hop->out_ifindex = link->ifindex;
+	memcpy(hop->out_interface, link->name, sizeof(hop->out_interface));
+	/* one tag has room beyond the MTU, in the kernel's check of redirected frames as in network cards */
+	if (hop->tags > 1 && hop->mtu > link->mtu - TAG_LENGTH)
+		hop->mtu = link->mtu - TAG_LENGTH;
+	return true;
+}
+
+static bool follow_link(const struct network *network, const struct link *link, struct next_hop *hop)
 {
 	if (!link)
 		return unresolved(hop, "the interface of its route (number %u) is gone", hop->ifindex);
@@ -209,7 +275,7 @@ static bool follow_link(const struct link *link, struct next_hop *hop)
 	memcpy(hop->source_mac, link->mac, sizeof(hop->source_mac));
 	if (!link->up)
 		return unresolved(hop, "interface %s is down", link->name);
-	return true;
+	return follow_vlans(network, link, hop);
 }
 
 bool network_next_hop(const struct network *network, const struct address *destination, struct next_hop *hop)
@@ -226,7 +292,7 @@ bool network_next_hop(const struct network *network, const struct address *desti
 	neighbour = network_neighbour(network, &key);
 	if (neighbour && neighbour->known)
 		memcpy(hop->mac, neighbour->mac, sizeof(hop->mac));
-	if (!follow_link(network_link(network, hop->ifindex), hop))
+	if (!follow_link(network, network_link(network, hop->ifindex), hop))
 		return false;
 	hop->silent = !neighbour || !neighbour->known;
 	if (hop->silent)

@@ -17,10 +17,13 @@
 struct link {
 	__u32 ifindex;
 	char name[IFNAMSIZ];
+	char kind[16]; /* "vlan", "bridge", ...; empty: hardware. Longer ones are cut */
 	__u8 mac[6];
 	bool ethernet; /* ARPHRD_ETHER with a MAC */
 	bool up;       /* administratively up and with carrier */
 	__u32 mtu;
+	__be32 tag;   /* a VLAN device's TPID and TCI, as on the wire; 0: it is none */
+	__u32 parent; /* a VLAN device's: the ifindex below it, 0 if that is in another network namespace */
 	UT_hash_handle hh;
 };
 
@@ -73,13 +76,17 @@ struct next_hop {
 	bool silent;   /* all is there but an answer of the neighbour: a packet could be tried */
 	bool local;    /* the destination is this host's own address */
 	char why[96];  /* if not resolved: for the operator */
-	__u32 ifindex; /* 0: no route */
+	__u32 ifindex; /* of the route's interface, whose neighbour it is; 0: no route */
 	char interface[IFNAMSIZ];
+	__u32 out_ifindex; /* what frames are sent on: the same, or the interface below VLAN devices; 0: unknown */
+	char out_interface[IFNAMSIZ];
+	__u8 tags;		/* of tag[], which go into each frame then */
+	__be32 tag[2];		/* TPID and TCI, as on the wire; the outermost first */
 	struct address address; /* of the neighbour: the gateway or the destination itself */
 	struct address source;	/* family 0: the kernel named none */
 	__u8 mac[6];		/* the neighbour's */
-	__u8 source_mac[6];	/* the interface's */
-	__u32 mtu;		/* in bytes: the route's or the interface's, whichever is less */
+	__u8 source_mac[6];	/* the route's interface's */
+	__u32 mtu;		/* in bytes: the least of the route's, the interface's and what two tags leave */
 	bool on_link;
 };
 
@@ -101,6 +108,12 @@ const struct route *network_route(const struct network *network, const struct ad
  */
 bool network_link_set(struct network *network, const struct link *fact);
 bool network_link_delete(struct network *network, __u32 ifindex);
+
+/*
+ * Whether a link that is not known yet may be what a VLAN device is on that was in another namespace until now: only
+ * reading all links anew tells.
+ */
+bool network_link_may_be_parent(const struct network *network, __u32 ifindex);
 
 /* The neighbour of this key, a new one of which nothing is known if there was none. */
 struct neighbour *network_neighbour_add(struct network *network, const struct neighbour_key *key);

@@ -10,6 +10,7 @@
 #include "lib/siphash.h"
 #include "model/flow_key.h"
 #include "model/header.h"
+#include "model/plan_inner.h"
 
 struct plan *plan_new(void)
 {
@@ -21,6 +22,7 @@ struct plan *plan_new(void)
 	plan->table_of = memory_new(SLUICE_MAX_BACKENDS + 1, sizeof(*plan->table_of));
 	plan->moves = memory_new(SLUICE_MAX_SERVICES, sizeof(*plan->moves));
 	plan->move_windows = memory_new(SLUICE_MAX_SERVICES, sizeof(*plan->move_windows));
+	plan->options = memory_new(SLUICE_MAX_SERVICES, sizeof(*plan->options));
 	return plan;
 }
 
@@ -49,6 +51,9 @@ void plan_free(struct plan *plan)
 	free(plan->moves);
 	free(plan->move_windows);
 	free(plan->effective);
+	free(plan->options);
+	free(plan->rules);
+	free(plan->quic);
 	free(plan);
 }
 
@@ -221,15 +226,21 @@ static void plan_tables(struct plan *plan, const struct state *state, enum plan_
 	free(differ);
 }
 
-/* Which pool serves for which. */
-static void plan_fallbacks(struct plan *plan, const struct state *state)
+/* Which pool serves for which. Whether that changed. */
+static bool plan_fallbacks(struct plan *plan, const struct state *state)
 {
 	size_t count = state->config->pool_count;
+	bool differs = !plan->effective;
 
 	if (!plan->effective)
 		plan->effective = memory_new(count, sizeof(*plan->effective));
-	for (size_t i = 0; i < count; i++)
-		plan->effective[i] = health_effective_pool(state->health, i);
+	for (size_t i = 0; i < count; i++) {
+		size_t effective = health_effective_pool(state->health, i);
+
+		differs |= plan->effective[i] != effective;
+		plan->effective[i] = effective;
+	}
+	return differs;
 }
 
 static void plan_backends(struct plan *plan, const struct state *state)
@@ -248,7 +259,10 @@ static void plan_backends(struct plan *plan, const struct state *state)
 			struct next_hop hop;
 
 			network_next_hop(&state->network, &backend->address, &hop);
-			header_build(&plan->backends[owner], pool->forward, pool->gue_port, &backend->address, &hop);
+			if (hop.local && backend->local)
+				header_local(&plan->backends[owner]);
+			else
+				header_build(&plan->backends[owner], pool, &backend->address, &hop);
 			if (owner >= plan->backend_end)
 				plan->backend_end = owner + 1U;
 		}
@@ -262,7 +276,7 @@ bool plan_vip_is_exact(const struct plan_vip *vip)
 
 static __u32 vip_features(const struct plan_vip *vip)
 {
-	__u32 features = vip->port ? 0 : FEATURE_ANY_PORT;
+	__u32 features = vip->port || !vip->protocol ? 0 : FEATURE_ANY_PORT;
 
 	if (!plan_vip_is_exact(vip))
 		features |= vip->address.address.family == AF_INET ? FEATURE_PREFIX4 : FEATURE_PREFIX6;
@@ -311,16 +325,22 @@ static bool plan_moves(struct plan *plan, const struct state *state, enum plan_s
 	return differs;
 }
 
-static void plan_service(struct plan *plan, const struct state *state, const struct config_service *service)
+struct service plan_service_value(const struct plan *plan, __u16 index)
 {
-	__u16 index = ids_service(state->ids, service->name);
 	const struct service_move *move = &plan->moves[index];
-	const struct service value = {
+
+	return (struct service){
 		.slot_first = move->now.slot_first,
 		.slot_count = move->now.slot_count,
 		.index = index,
 		.flags = move->flags | (move->phase ? SERVICE_MOVING : 0),
 	};
+}
+
+static void plan_service(struct plan *plan, const struct state *state, const struct config_service *service)
+{
+	__u16 index = ids_service(state->ids, service->name);
+	const struct service value = plan_service_value(plan, index);
 
 	for (size_t i = 0; i < service->address_count; i++) {
 		for (size_t j = 0; j < service->port_count; j++) {
@@ -330,26 +350,39 @@ static void plan_service(struct plan *plan, const struct state *state, const str
 			vip->port = service->ports[j].port;
 			vip->protocol = service->ports[j].protocol;
 			vip->service = value;
-			plan->settings.features |= vip_features(vip);
+			vip->service.flags |= plan_slow_flag(&plan->options[index], vip->protocol);
 		}
 	}
 }
 
+/* An entry for each address and port of a service, and one for each address. */
 static void plan_vips(struct plan *plan, const struct state *state)
 {
 	const struct config *config = state->config;
 	struct plan_vip *former = plan->vips;
-	size_t former_count = plan->vip_count, count = 0;
+	size_t former_count = plan->vip_count, most = 0;
 
 	for (size_t i = 0; i < config->service_count; i++)
-		count += config->services[i].address_count * config->services[i].port_count;
-	plan->vips = memory_new(count, sizeof(*plan->vips));
+		most += config->services[i].address_count * (config->services[i].port_count + 1);
+	plan->vips = memory_new(most, sizeof(*plan->vips));
 	plan->vip_count = 0;
 	for (size_t i = 0; i < config->service_count; i++)
 		plan_service(plan, state, &config->services[i]);
-	if (!plan->vip_generation || count != former_count || memcmp(plan->vips, former, count * sizeof(*former)) != 0)
+	plan_addresses(plan, state);
+	for (size_t i = 0; i < plan->vip_count; i++)
+		plan->settings.features |= vip_features(&plan->vips[i]);
+	if (!plan->vip_generation || plan->vip_count != former_count ||
+	    memcmp(plan->vips, former, former_count * sizeof(*former)) != 0)
 		plan->vip_generation++;
 	free(former);
+}
+
+static bool is_shared(const struct config *config)
+{
+	for (size_t i = 0; i < config->interface_count; i++)
+		if (config->interfaces[i].attach == ATTACH_SHARED)
+			return true;
+	return false;
 }
 
 static void plan_settings(struct plan *plan, const struct state *state)
@@ -364,8 +397,12 @@ static void plan_settings(struct plan *plan, const struct state *state)
 		settings->features |= config->pools[i].transition.window_ms ? FEATURE_TRANSITION : 0;
 		settings->features |= config->pools[i].second_hop ? FEATURE_SECOND_HOP : 0;
 	}
+	plan->shared = is_shared(config);
+	plan->deny = state->deny;
+	settings->features |= state->deny ? deny_features(state->deny) : 0;
 	if (settings->features & FEATURE_TRANSITION)
 		settings->flow_capacity = config->flow_records;
+	plan_option_settings(settings, config);
 }
 
 void plan_make(struct plan *plan, const struct state *state, enum plan_scope scope)
@@ -381,7 +418,8 @@ void plan_make(struct plan *plan, const struct state *state, enum plan_scope sco
 		plan_backends(plan, state);
 	}
 	plan_tables(plan, state, scope);
-	plan_fallbacks(plan, state);
+	if (plan_fallbacks(plan, state) || scope == PLAN_ALL)
+		plan_options(plan, state);
 	if (plan_moves(plan, state, scope))
 		plan_vips(plan, state);
 }

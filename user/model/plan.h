@@ -25,9 +25,22 @@ struct table {
 
 struct plan_vip {
 	struct prefix address;
-	__u16 port; /* host byte order; 0: any */
-	__u8 protocol;
+	__u16 port;    /* host byte order; 0: any */
+	__u8 protocol; /* 0: the address's own entry */
 	struct service service;
+};
+
+/* A prefix of a service's source rules: service_options.h. */
+struct plan_rule {
+	struct prefix from;
+	__u32 service; /* index */
+	__u32 pool;    /* of RULE_POOL: index in config.pools of the one that the rule names */
+	struct rule rule;
+};
+
+struct plan_quic_server {
+	struct quic_key key;
+	__u32 backend; /* index */
 };
 
 struct plan {
@@ -35,13 +48,22 @@ struct plan {
 	__u32 second;			   /* CLOCK_MONOTONIC */
 	const struct service_move *former; /* what the kernel has, SLUICE_MAX_SERVICES of them; NULL: nothing */
 
+	struct deny *deny;	  /* the state's: of it, what the maps lack goes there; NULL: none */
 	struct settings settings; /* settings.object and slot_capacity are the dataplane's to fill in */
+	bool shared;		  /* some interface's program is libxdp's to attach */
 	__u32 slots_used;	  /* one past the last slot of any table */
 	struct table **tables;	  /* one a pool, in the config's order */
 	size_t table_count;
 	struct plan_vip *vips;
 	size_t vip_count;
-	__u64 vip_generation;	      /* grows whenever the VIPs change */
+	__u64 vip_generation;		 /* grows whenever the VIPs change */
+	struct service_options *options; /* SLUICE_MAX_SERVICES, by index, zero where a service asks for nothing */
+	struct plan_rule *rules;
+	size_t rule_count;
+	__u64 rules_inputs; /* hash of the configured rules that these were made from */
+	struct plan_quic_server *quic;
+	size_t quic_count;
+	__u64 options_generation;     /* grows whenever the options, rules or QUIC servers change */
 	struct backend *backends;     /* SLUICE_MAX_BACKENDS + 1 of them, zero where unused ... */
 	__u32 backend_end;	      /* ... as from here on */
 	__u64 backends_generation;    /* grows whenever they are made anew */

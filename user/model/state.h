@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "model/config.h"
+#include "model/deny.h"
 #include "model/health.h"
 #include "model/ids.h"
 #include "model/network.h"
@@ -28,6 +29,7 @@ struct state {
 	struct ids *ids;
 	struct network network;
 	struct health *health; /* not NULL */
+	struct deny *deny;     /* NULL: none */
 	char *last_error;      /* why the last reload or apply was refused; NULL if it was not */
 	char *applied;	       /* how the running configuration came over the control socket; NULL: it is the file's */
 	__u64 confirm_by;      /* monotonic ms until when it has to be confirmed, 0: it has not to be */

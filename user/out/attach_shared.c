@@ -141,6 +141,7 @@ static int instance_open(struct instance *instance, struct attachment *attachmen
 	instance->skeleton = program_prepare(source->maps, &source->program->settings);
 	if (!instance->skeleton)
 		return refuse(attachment, -EINVAL, "preparing the program (see the log)");
+	bpf_program__set_autoload(instance->skeleton->progs.slow, false); /* runs already */
 	instance->log = memory_new(1, VERIFIER_LOG_SIZE);
 	bpf_program__set_log_buf(instance->skeleton->progs.sluice, instance->log, VERIFIER_LOG_SIZE);
 	DECLARE_LIBXDP_OPTS(xdp_program_opts, options, .obj = instance->skeleton->obj, .prog_name = "sluice");
@@ -313,6 +314,6 @@ int shared_repair(const struct attachment *attachment, const char *folder)
 
 	if (!attachment->shared)
 		return 0;
-	return shared_pin(path, folder, attachment->interface) ?:
-	       pins_repair(xdp_program__fd(attachment->shared), path);
+	return shared_pin(path, folder, attachment->interface)
+		       ?: pins_repair(xdp_program__fd(attachment->shared), path);
 }

@@ -19,6 +19,7 @@
 #include "out/pins.h"
 #include "out/program.h"
 #include "out/sync.h"
+#include "out/sync_deny.h"
 
 /* The slots array grows in powers of two from here: 1 Mi slots, 8 MiB */
 #define SLOT_CAPACITY_MIN (1U << 20)
@@ -31,11 +32,13 @@
 struct dataplane {
 	char folder[PIN_PATH_MAX];
 	int lock;
-	__u64 object; /* of this build */
+	__u64 object;	       /* of this build */
+	__u32 kernel_features; /* FEATURE_* */
 	struct maps maps;
 	struct program program;
 	struct attachments attachments;
 	struct synced synced;
+	bool denied;	       /* the maps are those of which the plan's deny list knows */
 	unsigned int unpinned; /* calls of dataplane_repair() since it failed and said so, 0: it did not */
 };
 
@@ -83,6 +86,7 @@ int dataplane_open(struct dataplane **out, const char *folder)
 	maps_init(&dataplane->maps);
 	program_init(&dataplane->program);
 	dataplane->object = program_object();
+	dataplane->kernel_features = program_features();
 	dataplane->lock = pins_open(folder);
 	if (dataplane->lock < 0) {
 		err = dataplane->lock;
@@ -124,6 +128,7 @@ void dataplane_disown_maps(struct dataplane *dataplane)
 	program_close(&dataplane->program);
 	maps_close(&dataplane->maps);
 	synced_free(&dataplane->synced);
+	dataplane->denied = false;
 }
 
 static __u32 wanted_capacity(const struct dataplane *dataplane, const struct plan *plan)
@@ -142,16 +147,40 @@ static struct settings wanted_settings(const struct dataplane *dataplane, const 
 
 	settings.object = dataplane->object;
 	settings.slot_capacity = wanted_capacity(dataplane, plan);
+	/* libxdp loads programs as such that take no packets of several buffers */
+	settings.features |= plan->shared ? 0 : dataplane->kernel_features;
+	settings.slow = dataplane->program.settings.slow;
 	return settings;
 }
 
-/* The same maps under new descriptors, but for slots that must grow and records that get more or less room. */
-static int share_maps(struct maps *shared, const struct maps *maps, const struct settings *settings)
+/* Whether the present map will not do: slots that must grow, records that get more or less room, another kind of
+ * program. */
+static bool is_another(enum map map, const struct maps *maps, const struct settings *former,
+		       const struct settings *settings)
+{
+	switch (map) {
+	case MAP_slots:
+		return settings->slot_capacity != maps->slot_capacity;
+	case MAP_flows:
+		return settings->flow_capacity != maps->flow_capacity;
+	case MAP_sources:
+		return settings->source_capacity != maps->source_capacity;
+	case MAP_fragments:
+		return settings->fragment_capacity != maps->fragment_capacity;
+	case MAP_programs: /* the kernel lets no programs of both kinds call one another */
+		return former && (settings->features ^ former->features) & FEATURE_MULTI;
+	default:
+		return false;
+	}
+}
+
+/* The same maps under new descriptors, but for those that will not do. */
+static int share_maps(struct maps *shared, const struct maps *maps, const struct settings *former,
+		      const struct settings *settings)
 {
 	maps_init(shared);
 	for (int i = 0; i < MAP_COUNT; i++) {
-		if (maps->fd[i] < 0 || (i == MAP_slots && settings->slot_capacity != maps->slot_capacity) ||
-		    (i == MAP_flows && settings->flow_capacity != maps->flow_capacity))
+		if (maps->fd[i] < 0 || is_another((enum map)i, maps, former, settings))
 			continue;
 		shared->fd[i] = fcntl(maps->fd[i], F_DUPFD_CLOEXEC, 0);
 		if (shared->fd[i] < 0) {
@@ -175,13 +204,15 @@ static int load_anew(struct dataplane *dataplane, const struct settings *setting
 	int err;
 
 	program_init(program);
-	err = share_maps(maps, present, settings);
+	err = share_maps(maps, present, dataplane->program.fd >= 0 ? &dataplane->program.settings : NULL, settings);
 	if (err)
 		return err;
 	err = program_load(program, maps, settings);
 	if (!err) {
 		maps->slot_capacity = settings->slot_capacity;
 		maps->flow_capacity = settings->flow_capacity;
+		maps->source_capacity = settings->source_capacity;
+		maps->fragment_capacity = settings->fragment_capacity;
 		err = maps_mmap(maps);
 	}
 	if (err) {
@@ -224,16 +255,31 @@ static int take_program(struct dataplane *dataplane, struct program *program, st
 
 static int sync_all_vips(struct dataplane *dataplane, const struct plan *plan)
 {
-	int err = 0;
+	const bool options = dataplane->synced.options != plan->options_generation;
+	int err = options ? sync_options_begin(&dataplane->maps, plan) : 0;
 
+	if (err)
+		return err;
 	sync_moves_begin(&dataplane->maps, plan);
 	if (dataplane->synced.vips != plan->vip_generation) {
 		err = sync_vips(&dataplane->maps, plan, VIPS_ALL);
 		err = sync_prefixes(&dataplane->maps, plan, VIPS_ALL) ?: err;
 		dataplane->synced.vips = err ? 0 : plan->vip_generation;
 	}
-	if (!err)
-		sync_moves_end(&dataplane->maps, plan);
+	if (err)
+		return err;
+	sync_moves_end(&dataplane->maps, plan);
+	err = options ? sync_options_end(&dataplane->maps, plan) : 0;
+	dataplane->synced.options = err ? 0 : plan->options_generation;
+	return err;
+}
+
+/* All of the deny list, into maps that are new to it; later what changes, piece by piece (dataplane_deny()). */
+static int sync_denied(struct dataplane *dataplane, const struct maps *maps, const struct plan *plan)
+{
+	int err = plan->deny && !dataplane->denied ? sync_deny_whole(maps, plan->deny) : 0;
+
+	dataplane->denied |= plan->deny && !err;
 	return err;
 }
 
@@ -266,15 +312,24 @@ static bool is_blind(const struct dataplane *dataplane, const struct settings *s
 	       settings->features & ~dataplane->program.settings.features & FEATURE_TRANSITION;
 }
 
+static bool has_same(const struct maps *one, const struct maps *other, enum map map)
+{
+	return map_id(one, map) == map_id(other, map);
+}
+
 /* All that a new program needs to take over. */
 static int sync_before(struct dataplane *dataplane, const struct maps *maps, const struct plan *plan, bool rehash,
 		       bool *moved)
 {
 	__u32 capacity = dataplane->maps.slot_capacity;
+	int err;
 
 	*moved = sync_tables(maps, plan, &dataplane->synced, rehash);
 	if (capacity && capacity != maps->slot_capacity)
 		return 0;
+	err = sync_options_begin(maps, plan);
+	if (err)
+		return err;
 	sync_moves_begin(maps, plan);
 	return sync_vips(maps, plan, VIPS_ADD) ?: sync_prefixes(maps, plan, VIPS_ADD);
 }
@@ -284,17 +339,20 @@ static int sync_before(struct dataplane *dataplane, const struct maps *maps, con
  * not look any more for those that they replace. Unless the slots grew: VIPs may
  * lead beyond those that the former program has. Nothing is where that one is blind.
  */
-static int sync_anew(struct dataplane *dataplane, const struct plan *plan, const struct settings *settings, bool *moved)
+static int sync_anew(struct dataplane *dataplane, const struct plan *plan, struct settings *settings, bool *moved)
 {
 	const bool rehash = is_rehashed(dataplane, settings), blind = is_blind(dataplane, settings) && !rehash;
 	struct program program;
 	struct maps maps;
-	int err = load_anew(dataplane, settings, &program, &maps);
+	int err;
 
+	settings->slow ^= 1; /* what runs goes on calling its own */
+	err = load_anew(dataplane, settings, &program, &maps);
 	if (err)
 		return err;
 	synced_free(&dataplane->synced);
-	if (!blind)
+	err = sync_denied(dataplane, &maps, plan);
+	if (!err && !blind)
 		err = sync_before(dataplane, &maps, plan, rehash, moved);
 	if (!err) {
 		__u32 since = 0;
@@ -308,6 +366,8 @@ static int sync_anew(struct dataplane *dataplane, const struct plan *plan, const
 			*moved = sync_tables(&dataplane->maps, plan, &dataplane->synced, false);
 		return err;
 	}
+	if (!has_same(&dataplane->maps, &maps, MAP_denied4))
+		dataplane->denied = false; /* it was the new maps' list that was written */
 	program_close(&program);
 	maps_close(&maps);
 	return err;
@@ -324,6 +384,7 @@ int dataplane_sync(struct dataplane *dataplane, const struct plan *plan)
 
 		/* where a crash or a refusal came between, the former program still runs */
 		attachments_update(&dataplane->attachments, &source);
+		err = sync_denied(dataplane, &dataplane->maps, plan);
 		moved = sync_tables(&dataplane->maps, plan, &dataplane->synced, false);
 	} else {
 		err = sync_anew(dataplane, plan, &settings, &moved);
@@ -380,6 +441,11 @@ int dataplane_repair(struct dataplane *dataplane)
 			  dataplane->folder, strerror(-err));
 	dataplane->unpinned = err < 0 ? 1 + dataplane->unpinned : 0;
 	return err < 0 ? err : pins + links;
+}
+
+int dataplane_deny(struct dataplane *dataplane, struct deny *deny)
+{
+	return dataplane->denied ? sync_deny(&dataplane->maps, deny) : -ENOENT;
 }
 
 int dataplane_backends_fd(const struct dataplane *dataplane)

@@ -65,6 +65,9 @@ int dataplane_attach(struct dataplane *dataplane, const struct config *config, c
  */
 int dataplane_repair(struct dataplane *dataplane);
 
+/* As sync_deny(): for what changes of the deny list that the last plan had. -ENOENT if there are no maps. */
+int dataplane_deny(struct dataplane *dataplane, struct deny *deny);
+
 /* The backends map, borrowed; -1 if there is none yet. */
 int dataplane_backends_fd(const struct dataplane *dataplane);
 

@@ -49,12 +49,40 @@ static const struct service *find_kept(const struct maps *maps, struct flow_serv
 	return kept->found ? &kept->service : NULL;
 }
 
+static bool find_rule(const struct maps *maps, const struct flow_tuple *tuple, __u16 service, struct rule *rule)
+{
+	struct rule_key4 key4 = {
+		.prefixlen = RULE_KEY_FIXED_BITS + 32, .service = service, .address = tuple->source[0]};
+	struct rule_key6 key6 = {.prefixlen = RULE_KEY_FIXED_BITS + 128, .service = service};
+
+	if (tuple->version == 4)
+		return !bpf_map_lookup_elem(maps->fd[MAP_rules4], &key4, rule);
+	memcpy(key6.address, tuple->source, sizeof(key6.address));
+	return !bpf_map_lookup_elem(maps->fd[MAP_rules6], &key6, rule);
+}
+
+/* A source rule may lead the flow to another table than its service has. */
+static const struct service *follow_rule(const struct maps *maps, struct flow_service_cache *cache,
+					 const struct flow_tuple *tuple, const struct service *service)
+{
+	struct rule rule;
+
+	if (!(maps->options[service->index].flags & OPTION_RULES) || !find_rule(maps, tuple, service->index, &rule) ||
+	    rule.action != RULE_POOL)
+		return service;
+	cache->ruled = *service;
+	cache->ruled.slot_first = rule.table.slot_first;
+	cache->ruled.slot_count = rule.table.slot_count;
+	cache->ruled.flags &= ~SERVICE_MOVING;
+	return &cache->ruled;
+}
+
 const struct service *flow_service(const struct maps *maps, __u32 features, struct flow_service_cache *cache,
 				   const struct flow_tuple *tuple)
 {
 	const struct service *found = find_exact(maps, tuple, tuple->destination_port) ?: find_exact(maps, tuple, 0);
 
-	if (found || !(features & (tuple->version == 4 ? FEATURE_PREFIX4 : FEATURE_PREFIX6)))
-		return found;
-	return find_kept(maps, cache, tuple);
+	if (!found && features & (tuple->version == 4 ? FEATURE_PREFIX4 : FEATURE_PREFIX6))
+		found = find_kept(maps, cache, tuple);
+	return found && features & FEATURE_RULES ? follow_rule(maps, cache, tuple, found) : found;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Which service has a flow's destination: what bpf/service.h finds, found by user space in the same maps. */
+/* Which service has a flow: what bpf/service.h and bpf/rules.h find, found by user space in the same maps. */
 #ifndef SLUICE_FLOW_SERVICE_H
 #define SLUICE_FLOW_SERVICE_H
 
@@ -21,6 +21,7 @@ struct flow_service_cache {
 		bool found;
 		struct service service;
 	} kept[FLOW_SERVICE_CACHE];
+	struct service ruled; /* what was found last, with the table of a source rule's pool */
 };
 
 /* `features` of the program: whether prefixes are looked at. NULL: no service; else valid until the next call. */

@@ -56,6 +56,8 @@ void maps_close(struct maps *maps)
 		munmap(maps->backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend));
 	if (maps->moves)
 		munmap(maps->moves, SLUICE_MAX_SERVICES * sizeof(struct service_move));
+	if (maps->options)
+		munmap(maps->options, SLUICE_MAX_SERVICES * sizeof(struct service_options));
 	if (maps->counts)
 		munmap(maps->counts, maps->cpus * sizeof(struct count_page));
 	for (int i = 0; i < MAP_COUNT; i++)
@@ -83,7 +85,7 @@ static bool size_fits(const struct maps *maps, const struct bpf_map *wanted, enu
 {
 	if (map == MAP_slots) /* grows */
 		return max_entries <= SLUICE_MAX_SLOTS;
-	if (map == MAP_flows) /* as configured */
+	if (map == MAP_flows || map == MAP_sources || map == MAP_fragments) /* as configured */
 		return true;
 	return max_entries == (map == MAP_counts ? maps->cpus : bpf_map__max_entries(wanted));
 }
@@ -119,6 +121,10 @@ static int open_one(struct maps *maps, const char *folder, struct bpf_object *ob
 		maps->slot_capacity = info.max_entries;
 	if (map == MAP_flows)
 		maps->flow_capacity = info.max_entries;
+	if (map == MAP_sources)
+		maps->source_capacity = info.max_entries;
+	if (map == MAP_fragments)
+		maps->fragment_capacity = info.max_entries;
 	return 0;
 }
 
@@ -181,5 +187,6 @@ int maps_mmap(struct maps *maps)
 	       map_memory(maps, MAP_slots, (size_t)maps->slot_capacity * sizeof(struct slot), &maps->slots) ?:
 	       map_memory(maps, MAP_backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend), &maps->backends) ?:
 	       map_memory(maps, MAP_moves, SLUICE_MAX_SERVICES * sizeof(struct service_move), &maps->moves) ?:
+	       map_memory(maps, MAP_options, SLUICE_MAX_SERVICES * sizeof(struct service_options), &maps->options) ?:
 	       map_memory(maps, MAP_counts, maps->cpus * sizeof(struct count_page), &maps->counts);
 }

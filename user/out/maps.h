@@ -15,6 +15,16 @@
 	MAP(backends)                                                                                                  \
 	MAP(flows)                                                                                                     \
 	MAP(moves)                                                                                                     \
+	MAP(programs)                                                                                                  \
+	MAP(denied4)                                                                                                   \
+	MAP(denied6)                                                                                                   \
+	MAP(options)                                                                                                   \
+	MAP(rules4)                                                                                                    \
+	MAP(rules6)                                                                                                    \
+	MAP(quic_servers)                                                                                              \
+	MAP(buckets)                                                                                                   \
+	MAP(sources)                                                                                                   \
+	MAP(fragments)                                                                                                 \
 	MAP(counts)
 
 enum map {
@@ -26,12 +36,13 @@ enum map {
 
 struct maps {
 	int fd[MAP_COUNT]; /* -1: none */
-	__u32 slot_capacity, flow_capacity;
-	struct vip_bucket *vips;    /* VIP_BUCKETS of them */
-	struct slot *slots;	    /* slot_capacity of them */
-	struct backend *backends;   /* SLUICE_MAX_BACKENDS + 1 of them */
-	struct service_move *moves; /* SLUICE_MAX_SERVICES of them */
-	struct count_page *counts;  /* one a possible CPU */
+	__u32 slot_capacity, flow_capacity, source_capacity, fragment_capacity;
+	struct vip_bucket *vips;	 /* VIP_BUCKETS of them */
+	struct slot *slots;		 /* slot_capacity of them */
+	struct backend *backends;	 /* SLUICE_MAX_BACKENDS + 1 of them */
+	struct service_move *moves;	 /* SLUICE_MAX_SERVICES of them */
+	struct service_options *options; /* SLUICE_MAX_SERVICES of them */
+	struct count_page *counts;	 /* one a possible CPU */
 	__u32 cpus;
 };
 
@@ -53,7 +64,7 @@ int maps_open_pinned(struct maps *maps, const char *folder);
 
 int maps_pin(const struct maps *maps, const char *folder);
 
-/* Maps VIPs, slots, backends, moves and counts into memory. */
+/* Maps VIPs, slots, backends, moves, options and counts into memory. */
 int maps_mmap(struct maps *maps);
 
 /* The kernel's id of a map, 0 if there is none. */

@@ -315,6 +315,8 @@ static void print_agent(struct buffer *out, const struct report *report)
 	print_head(out, "sluice_state_saved", "gauge",
 		   "Whether the state folder has everything (1) or some of it could not be written (0).");
 	buffer_add_format(out, "sluice_state_saved %d\n", report_saved(report));
+	print_head(out, "sluice_denied_prefixes", "gauge", "Prefixes on the deny list.");
+	buffer_add_format(out, "sluice_denied_prefixes %zu\n", state->deny ? deny_count(state->deny) : 0);
 }
 
 char *report_metrics(const struct report *report)

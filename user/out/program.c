@@ -46,6 +46,13 @@ struct sluice_bpf *program_prepare(const struct maps *maps, const struct setting
 	}
 	/* the agent never writes it again: const for the verifier alone */
 	memcpy((void *)&skeleton->rodata->settings, settings, sizeof(*settings));
+	/* libbpf's own value differs from that of the extension that libxdp makes of the one that calls the other */
+	bpf_program__set_expected_attach_type(skeleton->progs.sluice, 0);
+	bpf_program__set_expected_attach_type(skeleton->progs.slow, 0);
+	if (settings->features & FEATURE_MULTI) {
+		bpf_program__set_flags(skeleton->progs.sluice, BPF_F_XDP_HAS_FRAGS);
+		bpf_program__set_flags(skeleton->progs.slow, BPF_F_XDP_HAS_FRAGS);
+	}
 	for (int i = 0; i < MAP_COUNT && !err; i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(skeleton->obj, map_name((enum map)i));
 
@@ -55,6 +62,10 @@ struct sluice_bpf *program_prepare(const struct maps *maps, const struct setting
 			err = bpf_map__set_max_entries(map, settings->slot_capacity);
 		else if (i == MAP_flows)
 			err = bpf_map__set_max_entries(map, settings->flow_capacity);
+		else if (i == MAP_sources)
+			err = bpf_map__set_max_entries(map, settings->source_capacity);
+		else if (i == MAP_fragments)
+			err = bpf_map__set_max_entries(map, settings->fragment_capacity);
 		else if (i == MAP_counts)
 			err = bpf_map__set_max_entries(map, maps->cpus);
 	}
@@ -76,9 +87,20 @@ static int program_id(int fd, __u32 *id)
 	return err;
 }
 
-/* Takes what was made on loading out of the skeleton, which closes its own descriptors. */
-static int take_over(struct program *program, struct maps *maps, const struct sluice_bpf *skeleton)
+__u32 program_features(void)
 {
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) > 0 ? FEATURE_MULTI : 0;
+}
+
+/*
+ * Takes what was made on loading out of the skeleton, which closes its own descriptors; and puts the slow path where
+ * the fast one calls it, which nothing runs yet.
+ */
+static int take_over(struct program *program, struct maps *maps, const struct sluice_bpf *skeleton,
+		     const struct settings *settings)
+{
+	int slow = bpf_program__fd(skeleton->progs.slow);
+
 	for (int i = 0; i < MAP_COUNT; i++) {
 		if (maps->fd[i] >= 0)
 			continue;
@@ -87,6 +109,8 @@ static int take_over(struct program *program, struct maps *maps, const struct sl
 		if (maps->fd[i] < 0)
 			return -errno;
 	}
+	if (bpf_map_update_elem(maps->fd[MAP_programs], &settings->slow, &slow, BPF_ANY))
+		return -errno;
 	program->fd = fcntl(bpf_program__fd(skeleton->progs.sluice), F_DUPFD_CLOEXEC, 0);
 	return program->fd < 0 ? -errno : program_id(program->fd, &program->id);
 }
@@ -104,7 +128,7 @@ int program_load(struct program *program, struct maps *maps, const struct settin
 			  err == -EPERM ? "sluiced needs root (CAP_BPF and CAP_NET_ADMIN)"
 					: "the kernel refuses it, its words are above; what forwards now goes on");
 	else
-		err = take_over(program, maps, skeleton);
+		err = take_over(program, maps, skeleton, settings);
 	sluice_bpf__destroy(skeleton);
 	program->settings = *settings;
 	return err;
@@ -152,26 +176,45 @@ static int program_settings(int fd, struct settings *settings)
 	return err;
 }
 
+static bool has_map(int fd, __u32 id)
+{
+	struct bpf_map_info info;
+	int map = fd >= 0 ? find_map(fd, id, &info) : -1;
+
+	if (map >= 0)
+		close(map);
+	return map >= 0;
+}
+
+/* A crash while pins were replaced leaves maps of two generations: each has to be one of the two programs'. */
+static int check_maps(const struct program *program, const struct maps *maps)
+{
+	__u32 id;
+	int slow, err = 0;
+
+	if (bpf_map_lookup_elem(maps->fd[MAP_programs], &program->settings.slow, &id))
+		return -EINVAL;
+	slow = bpf_prog_get_fd_by_id(id);
+	for (int i = 0; i < MAP_COUNT && !err; i++)
+		if (!has_map(program->fd, map_id(maps, (enum map)i)) && !has_map(slow, map_id(maps, (enum map)i)))
+			err = -EINVAL;
+	if (slow >= 0)
+		close(slow);
+	return err;
+}
+
 int program_open_pinned(struct program *program, const char *path, const struct maps *maps)
 {
-	int err = 0;
+	int err;
 
 	program->fd = bpf_obj_get(path);
 	if (program->fd < 0)
 		return -errno;
-	/* a crash while pins were replaced leaves maps of two generations */
-	for (int i = 0; i < MAP_COUNT && !err; i++) {
-		struct bpf_map_info info;
-		int map = find_map(program->fd, map_id(maps, (enum map)i), &info);
-
-		if (map >= 0)
-			close(map);
-		err = map < 0 ? -EINVAL : 0;
-	}
+	err = program_settings(program->fd, &program->settings);
+	if (!err)
+		err = check_maps(program, maps);
 	if (!err)
 		err = program_id(program->fd, &program->id);
-	if (!err)
-		err = program_settings(program->fd, &program->settings);
 	if (err)
 		program_close(program);
 	return err;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The XDP program: loading it over given maps, and recognizing one that runs. */
+/* The XDP programs, of the fast path and of the slow one that it calls: loading them over given maps, and recognizing
+ * one that runs. */
 #ifndef SLUICE_PROGRAM_H
 #define SLUICE_PROGRAM_H
 
@@ -11,7 +12,7 @@
 #include "sluice.skel.h"
 
 struct program {
-	int fd; /* -1: none */
+	int fd; /* of the fast path, -1: none; the other one is in the map of programs */
 	__u32 id;
 	struct settings settings; /* that it was loaded with */
 };
@@ -21,6 +22,9 @@ void program_close(struct program *program);
 
 /* Identifies this build's program object: goes into settings.object. */
 __u64 program_object(void);
+
+/* FEATURE_* that this kernel has, not the configuration. */
+__u32 program_features(void);
 
 /*
  * Opens, but does not load, the program with these settings over `maps`; maps

@@ -104,14 +104,16 @@ json_t *report_status(const struct report *report)
 	struct counters *reasons = report_counters(report, COUNTED_REASONS, REASON_COUNT);
 	json_t *status = json_object();
 
-	if (reasons)
+	if (reasons) {
 		report_add_counters(&reasons[REASON_forwarded], &reasons[REASON_redirected]);
+		report_add_counters(&reasons[REASON_forwarded], &reasons[REASON_local]);
+	}
 	set(status, "version", json_string(SLUICE_VERSION));
 	set(status, "pid", json_integer(getpid()));
 	set(status, "uptime_s", count_json((clock_ms() - state->begun) / 1000));
 	set(status, "config", config_json(state));
 	set(status, "state_saved", json_boolean(report_saved(report)));
-	set(status, "interfaces", report->dataplane ? dataplane_interfaces_json(report->dataplane) : json_array());
+	set(status, "interfaces", report_interfaces(report));
 	set_totals(status, report);
 	set(status, "probing", probing_json(report));
 	set(status, "last_change", change_json(&state->change));
@@ -136,6 +138,7 @@ static json_t *service_json(const struct config *config, const struct config_ser
 	set(object, "ports", ports);
 	set(object, "pool", json_string(config->pools[service->pool].name));
 	set(object, "hash", json_string(hash_names[service->hash]));
+	report_set_service_options(object, config, service);
 	return object;
 }
 

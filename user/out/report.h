@@ -49,6 +49,9 @@ struct flow_query {
  */
 json_t *report_flow_records(const struct report *report, const struct flow_query *query);
 
+/* What the program is attached to; "hint": what is to be changed outside of Sluice, or null. */
+json_t *report_interfaces(const struct report *report);
+
 json_t *report_neighbours(const struct report *report);
 json_t *report_drops(const struct report *report);
 json_t *report_bpf(const struct report *report);

@@ -30,6 +30,17 @@ static struct counters *backend_counters(const struct report *report, size_t fir
 	return report_counters(report, COUNTED_BACKENDS, count);
 }
 
+/* A backend that is this host itself has to say so: by a wrong address all its packets would end here. */
+static bool local_reach(const struct config_backend *backend, struct next_hop *hop)
+{
+	char text[ADDRESS_TEXT];
+
+	if (!backend->local)
+		snprintf(hop->why, sizeof(hop->why), "%s is this host's own address: set local: true",
+			 address_format(&backend->address, text));
+	return backend->local;
+}
+
 /* Whether packets can be sent to the backend: next hop known and outer header made. Otherwise hop->why says why not. */
 static bool backend_reach(const struct report *report, const struct config_pool *pool, size_t i, __u16 index,
 			  struct next_hop *hop)
@@ -37,7 +48,7 @@ static bool backend_reach(const struct report *report, const struct config_pool 
 	const struct address *address = &pool->backends[i].address;
 
 	if (!network_next_hop(&report->state->network, address, hop))
-		return false;
+		return hop->local && local_reach(&pool->backends[i], hop);
 	if (!report->plan || report->plan->backends[index].encap != ENCAP_NONE)
 		return true;
 	if (pool->forward == FORWARD_L2 && !hop->on_link)
@@ -96,6 +107,7 @@ json_t *report_pools(const struct report *report)
 		set(object, "backends", count_json(pool->backend_count));
 		set(object, "resolved", count_json(resolved));
 		set(object, "services", services);
+		report_set_pool_options(object, config, i);
 		report_set_pool_health(object, report->state, i);
 		report_set_pool_flows(object, report, i, tracked, services_counters);
 		report_set_counters(object, counters ? &sum : NULL);
@@ -184,22 +196,36 @@ static void list_address(struct buffer *to, const char *name, const struct addre
 	member_text(to, name, address->family ? address_format(address, text) : NULL);
 }
 
+/* In hexadecimal digits, as configured; none is null. */
+static void list_server_id(struct buffer *to, const struct config_backend *backend)
+{
+	char text[2 * QUIC_SERVER_ID_MAX + 1] = "";
+
+	for (size_t i = 0; i < backend->server_id_length; i++)
+		snprintf(text + 2 * i, 3, "%02x", backend->server_id[i]);
+	member_text(to, "server_id", text);
+}
+
 static void list_backend(void *argument, const struct backend_view *view)
 {
 	struct listing *listing = argument;
 	struct buffer *to = &listing->text;
 	const struct next_hop *hop = &view->hop;
-	char mac[REPORT_MAC];
+	char mac[REPORT_MAC], tags[REPORT_TAGS];
 
 	member_begin(to, NULL, '{');
 	member_text(to, "pool", view->pool->name);
 	member_text(to, "name", view->config->name);
 	member_number(to, "index", view->index);
 	list_address(to, "address", &view->config->address);
+	list_server_id(to, view->config);
 	report_add_health(to, listing->prober, view->health, view->weights, listing->now, &listing->user);
 	member_bool(to, "resolved", view->resolved);
+	member_bool(to, "local", view->resolved && hop->local);
 	member_text(to, "why", view->resolved ? NULL : hop->why);
 	member_text(to, "interface", hop->interface);
+	member_text(to, "parent", hop->tags ? hop->out_interface : NULL);
+	member_text(to, "tags", report_tags_format(hop, tags));
 	list_address(to, "next_hop", &hop->address);
 	member_text(to, "mac", hop->resolved ? report_mac_format(hop->mac, mac) : NULL);
 	member_number_or_null(to, "mtu", hop->mtu, hop->mtu);

@@ -36,7 +36,7 @@ static const char *nud_name(__u16 nud)
 /* A neighbour that is the next hop of backends. */
 struct gateway {
 	struct neighbour_key key;
-	char interface[IFNAMSIZ];
+	struct next_hop hop; /* of the first of them */
 	size_t backends;
 	UT_hash_handle hh;
 };
@@ -48,7 +48,7 @@ static int compare_gateways(const struct gateway *a, const struct gateway *b)
 
 	int order = memcmp(a->key.address.word, b->key.address.word, sizeof(a->key.address.word));
 
-	return order ? order : strcmp(a->interface, b->interface);
+	return order ? order : strcmp(a->hop.interface, b->hop.interface);
 }
 
 /* All of them by address; the set is to be freed with its elements. */
@@ -70,7 +70,7 @@ static struct gateway *gateways_find(const struct report *report)
 			if (!gateway) {
 				gateway = memory_new(1, sizeof(*gateway));
 				gateway->key = key;
-				memcpy(gateway->interface, hop.interface, sizeof(gateway->interface));
+				gateway->hop = hop;
 				HASH_ADD(hh, gateways, key, sizeof(key), gateway);
 			}
 			gateway->backends++;
@@ -87,14 +87,16 @@ json_t *report_neighbours(const struct report *report)
 
 	HASH_ITER(hh, gateways, gateway, next) {
 		const struct neighbour *neighbour;
-		char mac[REPORT_MAC], address[ADDRESS_TEXT];
+		char mac[REPORT_MAC], address[ADDRESS_TEXT], tags[REPORT_TAGS];
 		json_t *object = json_object();
 		bool known;
 
 		HASH_FIND(hh, report->state->network.neighbours, &gateway->key, sizeof(gateway->key), neighbour);
 		known = neighbour && neighbour->known;
 		set(object, "address", json_string(address_format(&gateway->key.address, address)));
-		set(object, "interface", text_or_null(gateway->interface));
+		set(object, "interface", text_or_null(gateway->hop.interface));
+		set(object, "parent", text_or_null(gateway->hop.tags ? gateway->hop.out_interface : NULL));
+		set(object, "tags", text_or_null(report_tags_format(&gateway->hop, tags)));
 		set(object, "mac", known ? json_string(report_mac_format(neighbour->mac, mac)) : json_null());
 		set(object, "known", json_boolean(known));
 		set(object, "state", json_string(nud_name(neighbour ? neighbour->nud : 0)));

@@ -46,6 +46,11 @@ static inline __u64 left_ms(__u64 until, __u64 now)
 /* Returns `text`. */
 char *report_mac_format(const __u8 mac[6], char text[static REPORT_MAC]);
 
+#define REPORT_TAGS 64
+
+/* report_interfaces.c: "802.1ad 100, 802.1Q 10", the outermost first; empty if there are none. Returns `text`. */
+char *report_tags_format(const struct next_hop *hop, char text[static REPORT_TAGS]);
+
 /* The first `count` counters, to be freed; NULL if they cannot be read, which is shown as null and not as 0. */
 struct counters *report_counters(const struct report *report, enum counted what, __u32 count);
 
@@ -108,6 +113,10 @@ void report_set_flow_totals(json_t *status, const struct report *report);
 /* What there is of transitions in a pool. `tracked`, `counters`: of all services, or NULL. */
 void report_set_pool_flows(json_t *object, const struct report *report, size_t pool, const __u64 *tracked,
 			   const struct counters *counters);
+
+/* report_options.c: what a service asks for beyond its pool; a pool's outer header, QUIC and who sends it sources. */
+void report_set_service_options(json_t *object, const struct config *config, const struct config_service *service);
+void report_set_pool_options(json_t *object, const struct config *config, size_t pool);
 
 /* report_health.c: the sum of its backends' weights now. */
 __u64 report_weights(const struct health_pool *pool);

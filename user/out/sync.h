@@ -5,9 +5,11 @@
  *
  *   1. sync_tables   headers of backends, then the slots that name them
  *   2. (if the caller replaces the program: as 3, but only VIPs that are new or changed; then the program)
- *   3. sync_moves_begin   moves of services that begin
+ *   3. sync_options_begin   what services ask for: source rules and QUIC servers, then the options that need them
+ *      sync_moves_begin   moves of services that begin
  *      sync_vips, sync_prefixes   VIPs that are new or changed, then those that are gone go
  *      sync_moves_end   moves that go back or are over, and which table each service has now
+ *      sync_options_end   what no service asks for any more
  *   4. sync_clear    headers and slots that nothing leads to any more
  *
  * What a slot becomes, model/transition.h says: the wanted owner is the plan's, the rest what the slot is now.
@@ -37,6 +39,7 @@ struct synced {
 	__u64 backends;
 	__u32 backend_end; /* beyond it they hold none */
 	__u64 vips;
+	__u64 options;
 	__u64 used_slots; /* hash of the ranges that something looks into */
 };
 
@@ -58,6 +61,13 @@ enum vips { VIPS_ALL, VIPS_ADD };
 
 int sync_vips(const struct maps *maps, const struct plan *plan, enum vips what); /* exact addresses */
 int sync_prefixes(const struct maps *maps, const struct plan *plan, enum vips what);
+
+/*
+ * sync_options.c. In the first what is new has to find room only if that is there; in the second all has to, so that
+ * -ENOSPC says that there are more rules or QUIC servers than their maps hold.
+ */
+int sync_options_begin(const struct maps *maps, const struct plan *plan);
+int sync_options_end(const struct maps *maps, const struct plan *plan);
 
 /* Only after all of that succeeded: the VIPs that are there are the plan's. */
 void sync_clear(const struct maps *maps, const struct plan *plan, struct synced *synced, bool tables_moved);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Stage deny: is the source on the deny list? Callers ask for packets of services alone, never for the host's own,
+ * and only where settings.features has FEATURE_DENY4 or FEATURE_DENY6.
+ */
+#ifndef SLUICE_DENY_H
+#define SLUICE_DENY_H
+
+#include "maps.h"
+#include "packet.h"
+
+/* `source`: one word, or four for IPv6; in the packet itself or a copy. */
+static __always_inline bool is_denied(const __be32 *source, bool v6)
+{
+	if (v6) {
+		struct deny_key6 key = {.prefixlen = 128};
+
+		__builtin_memcpy(key.address, source, sizeof(key.address));
+		return bpf_map_lookup_elem(&denied6, &key);
+	}
+	struct deny_key4 key = {.prefixlen = 32, .address = *source};
+
+	return bpf_map_lookup_elem(&denied4, &key);
+}
+
+#endif
