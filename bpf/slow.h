@@ -181,7 +181,7 @@ static __always_inline void note_first(const struct packet *p, const struct slow
 		.hash = p->hash,
 		.backend = reason ? 0 : p->backend,
 		.service = p->service ? p->service->index : 0,
-		.reason = reason_of_rest(reason),
+		.reason = reason ? reason_of_rest(reason) : p->other,
 	};
 
 	fragment_put(s, &where);
@@ -215,6 +215,7 @@ static __always_inline enum reason follow_first(struct packet *p, struct slow *s
 	p->service = service;
 	p->hash = found->hash;
 	p->backend = found->backend;
+	p->other = found->reason;
 	if (settings.features & (FEATURE_DENY4 | FEATURE_DENY6) && is_denied(s->ask.tuple.source, s->v6))
 		return REASON_denied;
 	one = options_of(service->index);

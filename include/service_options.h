@@ -116,7 +116,7 @@ struct fragment {
 	__u32 hash;    /* of the flow: entropy */
 	__u16 backend; /* 0: the first one went where `reason` says */
 	__u16 service; /* index */
-	__u32 reason;  /* with which the first one ended, if backend is 0 */
+	__u32 reason;  /* with which the first one ended, if backend is 0; else who else may have the flow, 0: nobody */
 };
 _Static_assert(sizeof(struct fragment) == 16, "fragment");
 

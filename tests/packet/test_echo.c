@@ -11,12 +11,30 @@
 #define OTHER	 "192.0.2.200" /* no VIP */
 #define OTHER6	 "2001:db8::200"
 
-#define PING4(vip, ...) {.from = CLIENT4, .to = vip, .protocol = IPPROTO_ICMP, ##__VA_ARGS__}
-#define PING6(vip, ...) {.from = CLIENT6, .to = vip, .protocol = IPPROTO_ICMPV6, ##__VA_ARGS__}
-#define PING4_FROM(source) {.from = source, .to = V4_GUE4, .protocol = IPPROTO_ICMP}
-#define PING6_FROM(source) {.from = source, .to = V6_GUE4, .protocol = IPPROTO_ICMPV6}
-#define ENDS(why) {.reason = REASON_##why}
-#define COUNTED(why, number) {.reason = REASON_##why, .service = number}
+#define PING4(vip, ...)                                                                                                \
+	{                                                                                                              \
+		.from = CLIENT4, .to = vip, .protocol = IPPROTO_ICMP, ##__VA_ARGS__                                    \
+	}
+#define PING6(vip, ...)                                                                                                \
+	{                                                                                                              \
+		.from = CLIENT6, .to = vip, .protocol = IPPROTO_ICMPV6, ##__VA_ARGS__                                  \
+	}
+#define PING4_FROM(source)                                                                                             \
+	{                                                                                                              \
+		.from = source, .to = V4_GUE4, .protocol = IPPROTO_ICMP                                                \
+	}
+#define PING6_FROM(source)                                                                                             \
+	{                                                                                                              \
+		.from = source, .to = V6_GUE4, .protocol = IPPROTO_ICMPV6                                              \
+	}
+#define ENDS(why)                                                                                                      \
+	{                                                                                                              \
+		.reason = REASON_##why                                                                                 \
+	}
+#define COUNTED(why, number)                                                                                           \
+	{                                                                                                              \
+		.reason = REASON_##why, .service = number                                                              \
+	}
 
 #define CHANGE(name, statement)                                                                                        \
 	static void name(struct frame *frame)                                                                          \
@@ -50,7 +68,7 @@ CHANGE(q_in_q, frame_tag(frame, 0x8100, 30); frame_tag(frame, 0x88a8, 7))
 CHANGE(broadcast, memset(frame->data, 0xff, 6))
 CHANGE(multicast, memcpy(frame->data, "\x33\x33\x00\x00\x00\x01", 6))
 CHANGE(cut, frame->length--)
-CHANGE(seven_bytes, frame_put16(frame, FRAME_IP + (is_v6(frame) ? 4 : 2), is_v6(frame) ? 7 : 27); \
+CHANGE(seven_bytes, frame_put16(frame, FRAME_IP + (is_v6(frame) ? 4 : 2), is_v6(frame) ? 7 : 27);
        if (!is_v6(frame)) frame_checksum4(frame))
 CHANGE(wrong_ip_checksum, frame->data[FRAME_IP + 10] ^= 1)
 CHANGE(may_fragment, frame_put16(frame, FRAME_IP + 4, 77); frame_put16(frame, FRAME_IP + 6, 0); frame_checksum4(frame))
@@ -77,53 +95,115 @@ WITH(pass, 0)
 WITH(pass_and_reject, ADDRESS_REJECT)
 
 #define ECHO(text, how, ...)                                                                                           \
-	{.name = "IPv4: " text, .features = FEATURES, .setup = answer, .client = PING4(V4_GUE4, ##__VA_ARGS__),        \
-	 .change = how, .outcome = COUNTED(echo, GUE4)},                                                               \
-	{.name = "IPv6: " text, .features = FEATURES, .setup = answer, .client = PING6(V6_GUE4, ##__VA_ARGS__),        \
-	 .change = how, .outcome = COUNTED(echo, GUE4)}
+	{.name = "IPv4: " text,                                                                                        \
+	 .features = FEATURES,                                                                                         \
+	 .setup = answer,                                                                                              \
+	 .client = PING4(V4_GUE4, ##__VA_ARGS__),                                                                      \
+	 .change = how,                                                                                                \
+	 .outcome = COUNTED(echo, GUE4)},                                                                              \
+	{                                                                                                              \
+		.name = "IPv6: " text, .features = FEATURES, .setup = answer, .client = PING6(V6_GUE4, ##__VA_ARGS__), \
+		.change = how, .outcome = COUNTED(echo, GUE4)                                                          \
+	}
 #define SIZE(bytes)                                                                                                    \
-	{.name = "IPv4: " #bytes " bytes of data", .features = FEATURES, .setup = answer,                              \
-	 .client = PING4(V4_GUE4, .ip_length = 28 + (bytes)), .outcome = COUNTED(echo, GUE4)},                         \
-	{.name = "IPv6: " #bytes " bytes of data", .features = FEATURES, .setup = answer,                              \
-	 .client = PING6(V6_GUE4, .ip_length = 48 + (bytes)), .outcome = COUNTED(echo, GUE4)}
+	{.name = "IPv4: " #bytes " bytes of data",                                                                     \
+	 .features = FEATURES,                                                                                         \
+	 .setup = answer,                                                                                              \
+	 .client = PING4(V4_GUE4, .ip_length = 28 + (bytes)),                                                          \
+	 .outcome = COUNTED(echo, GUE4)},                                                                              \
+	{                                                                                                              \
+		.name = "IPv6: " #bytes " bytes of data", .features = FEATURES, .setup = answer,                       \
+		.client = PING6(V6_GUE4, .ip_length = 48 + (bytes)), .outcome = COUNTED(echo, GUE4)                    \
+	}
 
 static const struct packet_case answered[] = {
 	ECHO("a ping", NULL),
-	SIZE(0), SIZE(1), SIZE(2), SIZE(3), SIZE(7), SIZE(17), SIZE(56), SIZE(255), SIZE(256), SIZE(1452), SIZE(1473),
+	SIZE(0),
+	SIZE(1),
+	SIZE(2),
+	SIZE(3),
+	SIZE(7),
+	SIZE(17),
+	SIZE(56),
+	SIZE(255),
+	SIZE(256),
+	SIZE(1452),
+	SIZE(1473),
 	ECHO("padding behind it", NULL, .padding = 5),
-	ECHO("TTL 1", NULL, .ttl = 1), ECHO("TTL 255", NULL, .ttl = 255),
-	ECHO("TOS 0xb9", NULL, .tos = 0xb9), ECHO("TOS 0xff", NULL, .tos = 0xff),
+	ECHO("TTL 1", NULL, .ttl = 1),
+	ECHO("TTL 255", NULL, .ttl = 255),
+	ECHO("TOS 0xb9", NULL, .tos = 0xb9),
+	ECHO("TOS 0xff", NULL, .tos = 0xff),
 	ECHO("a wrong checksum stays wrong", wrong_checksum),
 	ECHO("a checksum of zero", no_checksum),
 	ECHO("a checksum of all ones", all_ones),
-	ECHO("in a VLAN", tagged), ECHO("in QinQ", q_in_q),
-	{.name = "IPv4: a wrong header checksum", .features = FEATURES, .setup = answer, .client = PING4(V4_GUE4),
-	 .change = wrong_ip_checksum, .outcome = COUNTED(echo, GUE4)},
-	{.name = "IPv4: identification, and fragmenting allowed", .features = FEATURES, .setup = answer,
-	 .client = PING4(V4_GUE4), .change = may_fragment, .outcome = COUNTED(echo, GUE4)},
-	{.name = "IPv6: a flow label", .features = FEATURES, .setup = answer, .client = PING6(V6_GUE4), .change = label,
+	ECHO("in a VLAN", tagged),
+	ECHO("in QinQ", q_in_q),
+	{.name = "IPv4: a wrong header checksum",
+	 .features = FEATURES,
+	 .setup = answer,
+	 .client = PING4(V4_GUE4),
+	 .change = wrong_ip_checksum,
 	 .outcome = COUNTED(echo, GUE4)},
-	{.name = "IPv4: no headroom, of which none is needed", .features = FEATURES, .setup = answer,
-	 .client = PING4(V4_GUE4), .arrival = {.metadata = 216}, .outcome = COUNTED(echo, GUE4)},
-	{.name = "IPv4: a VIP whose backend has no next hop", .features = FEATURES, .setup = answer,
-	 .client = PING4(V4_UNRESOLVED), .outcome = COUNTED(echo, UNRESOLVED)},
-	{.name = "IPv6: a VIP whose backend has no next hop", .features = FEATURES, .setup = answer,
-	 .client = PING6(V6_UNRESOLVED), .outcome = COUNTED(echo, UNRESOLVED)},
-	{.name = "IPv4: unknown ports are to reject", .features = FEATURES, .setup = answer_and_reject,
-	 .client = PING4(V4_GUE4), .outcome = COUNTED(echo, GUE4)},
-	{.name = "IPv6: unknown ports are to drop", .features = FEATURES, .setup = answer_and_drop,
-	 .client = PING6(V6_GUE4), .outcome = COUNTED(echo, GUE4)},
-	{.name = "IPv4: without a feature, as by default", .setup = answer, .client = PING4(V4_GUE4),
+	{.name = "IPv4: identification, and fragmenting allowed",
+	 .features = FEATURES,
+	 .setup = answer,
+	 .client = PING4(V4_GUE4),
+	 .change = may_fragment,
 	 .outcome = COUNTED(echo, GUE4)},
-	{.name = "IPv6: without a feature, as by default", .setup = answer, .client = PING6(V6_GUE4),
+	{.name = "IPv6: a flow label",
+	 .features = FEATURES,
+	 .setup = answer,
+	 .client = PING6(V6_GUE4),
+	 .change = label,
+	 .outcome = COUNTED(echo, GUE4)},
+	{.name = "IPv4: no headroom, of which none is needed",
+	 .features = FEATURES,
+	 .setup = answer,
+	 .client = PING4(V4_GUE4),
+	 .arrival = {.metadata = 216},
+	 .outcome = COUNTED(echo, GUE4)},
+	{.name = "IPv4: a VIP whose backend has no next hop",
+	 .features = FEATURES,
+	 .setup = answer,
+	 .client = PING4(V4_UNRESOLVED),
+	 .outcome = COUNTED(echo, UNRESOLVED)},
+	{.name = "IPv6: a VIP whose backend has no next hop",
+	 .features = FEATURES,
+	 .setup = answer,
+	 .client = PING6(V6_UNRESOLVED),
+	 .outcome = COUNTED(echo, UNRESOLVED)},
+	{.name = "IPv4: unknown ports are to reject",
+	 .features = FEATURES,
+	 .setup = answer_and_reject,
+	 .client = PING4(V4_GUE4),
+	 .outcome = COUNTED(echo, GUE4)},
+	{.name = "IPv6: unknown ports are to drop",
+	 .features = FEATURES,
+	 .setup = answer_and_drop,
+	 .client = PING6(V6_GUE4),
+	 .outcome = COUNTED(echo, GUE4)},
+	{.name = "IPv4: without a feature, as by default",
+	 .setup = answer,
+	 .client = PING4(V4_GUE4),
+	 .outcome = COUNTED(echo, GUE4)},
+	{.name = "IPv6: without a feature, as by default",
+	 .setup = answer,
+	 .client = PING6(V6_GUE4),
 	 .outcome = COUNTED(echo, GUE4)},
 };
 
 #define BOTH(text, how, sent4, sent6, change_it, why)                                                                  \
-	{.name = "IPv4: " text, .features = FEATURES | FEATURE_DENY4 | FEATURE_DENY6, .setup = how, .client = sent4,   \
-	 .change = change_it, .outcome = why},                                                                         \
-	{.name = "IPv6: " text, .features = FEATURES | FEATURE_DENY4 | FEATURE_DENY6, .setup = how, .client = sent6,   \
-	 .change = change_it, .outcome = why}
+	{.name = "IPv4: " text,                                                                                        \
+	 .features = FEATURES | FEATURE_DENY4 | FEATURE_DENY6,                                                         \
+	 .setup = how,                                                                                                 \
+	 .client = sent4,                                                                                              \
+	 .change = change_it,                                                                                          \
+	 .outcome = why},                                                                                              \
+	{                                                                                                              \
+		.name = "IPv6: " text, .features = FEATURES | FEATURE_DENY4 | FEATURE_DENY6, .setup = how,             \
+		.client = sent6, .change = change_it, .outcome = why                                                   \
+	}
 
 static const struct packet_case not_answered[] = {
 	BOTH("options or extension headers: the host's", answer, PING4(V4_GUE4), PING6(V6_GUE4), with_more,
@@ -131,8 +211,12 @@ static const struct packet_case not_answered[] = {
 	BOTH("the first fragment: the host's", answer, PING4(V4_GUE4), PING6(V6_GUE4), first,
 	     COUNTED(not_tcp_udp, GUE4)),
 	BOTH("a further fragment without the first", answer, PING4(V4_GUE4), PING6(V6_GUE4), last, ENDS(fragment_lost)),
-	{.name = "IPv6: an atomic fragment: the host's", .features = FEATURES, .setup = answer,
-	 .client = PING6(V6_GUE4), .change = atomic, .outcome = COUNTED(not_tcp_udp, GUE4)},
+	{.name = "IPv6: an atomic fragment: the host's",
+	 .features = FEATURES,
+	 .setup = answer,
+	 .client = PING6(V6_GUE4),
+	 .change = atomic,
+	 .outcome = COUNTED(not_tcp_udp, GUE4)},
 	BOTH("a code that is not zero", answer, PING4(V4_GUE4), PING6(V6_GUE4), code, ENDS(not_tcp_udp)),
 	BOTH("an echo reply", answer, PING4(V4_GUE4), PING6(V6_GUE4), reply, ENDS(not_tcp_udp)),
 	BOTH("a timestamp request, a multicast listener query", answer, PING4(V4_GUE4), PING6(V6_GUE4), timestamp,
@@ -163,10 +247,14 @@ static const struct packet_case not_answered[] = {
 
 /* One answer an hour, and a burst of two. */
 #define LIMITED(text, sent, ...)                                                                                       \
-	{.name = text, .features = FEATURES, .replies = LIMIT(2), .setup = answer_and_reject, .client = sent,          \
-	 __VA_ARGS__}
+	{                                                                                                              \
+		.name = text, .features = FEATURES, .replies = LIMIT(2), .setup = answer_and_reject, .client = sent,   \
+		__VA_ARGS__                                                                                            \
+	}
 #define PING_STEP(family, number)                                                                                      \
-	{.client = PING##family(V##family##_##number), .outcome = COUNTED(echo, number)}
+	{                                                                                                              \
+		.client = PING##family(V##family##_##number), .outcome = COUNTED(echo, number)                         \
+	}
 
 static const struct packet_case limited[] = {
 	LIMITED("IPv4: the second of two answers", PING4(V4_GUE4), .before = BEFORE(PING_STEP(4, GUE4)),

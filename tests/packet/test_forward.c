@@ -7,26 +7,34 @@
 
 #include "packet/packet_case.h"
 
-#define OUTCOME(why, mode) {.reason = REASON_##why, .service = mode, .backend = mode}
-#define TOLD(mode) {.reason = REASON_too_big_told, .service = mode##_OUT, .mtu = WORLD_MTU_OUT - OVERHEAD_##mode}
+#define OUTCOME(why, mode)                                                                                             \
+	{                                                                                                              \
+		.reason = REASON_##why, .service = mode, .backend = mode                                               \
+	}
+#define TOLD(mode)                                                                                                     \
+	{                                                                                                              \
+		.reason = REASON_too_big_told, .service = mode##_OUT, .mtu = WORLD_MTU_OUT - OVERHEAD_##mode           \
+	}
 #define FROM4(mode) .from = CLIENT4, .to = V4_##mode, .from_port = 40000, .to_port = 443
 #define FROM6(mode) .from = CLIENT6, .to = V6_##mode, .from_port = 40000, .to_port = 443
 
-#define MODES_IN(X) X(IPIP4) X(IPIP6) X(GUE4) X(GUE6) X(L2)
+#define MODES_IN(X)    X(IPIP4) X(IPIP6) X(GUE4) X(GUE6) X(L2)
 #define OVERHEAD_IPIP4 20
 #define OVERHEAD_IPIP6 40
-#define OVERHEAD_GUE4 28
-#define OVERHEAD_GUE6 48
-#define OVERHEAD_L2 0
+#define OVERHEAD_GUE4  28
+#define OVERHEAD_GUE6  48
+#define OVERHEAD_L2    0
 
 #define KIND(mode, why)                                                                                                \
 	{.name = #mode ": IPv4 TCP is " #why, .client = {FROM4(mode)}, .outcome = OUTCOME(why, mode)},                 \
-	{.name = #mode ": IPv4 UDP is " #why, .client = {FROM4(mode), .protocol = IPPROTO_UDP},                        \
-	 .outcome = OUTCOME(why, mode)},                                                                               \
-	{.name = #mode ": IPv6 TCP is " #why, .client = {FROM6(mode)}, .outcome = OUTCOME(why, mode)},                 \
-	{.name = #mode ": IPv6 UDP is " #why, .client = {FROM6(mode), .protocol = IPPROTO_UDP},                        \
-	 .outcome = OUTCOME(why, mode)},
-#define KIND_IN(mode) KIND(mode, forwarded)
+		{.name = #mode ": IPv4 UDP is " #why,                                                                  \
+		 .client = {FROM4(mode), .protocol = IPPROTO_UDP},                                                     \
+		 .outcome = OUTCOME(why, mode)},                                                                       \
+		{.name = #mode ": IPv6 TCP is " #why, .client = {FROM6(mode)}, .outcome = OUTCOME(why, mode)},         \
+		{.name = #mode ": IPv6 UDP is " #why,                                                                  \
+		 .client = {FROM6(mode), .protocol = IPPROTO_UDP},                                                     \
+		 .outcome = OUTCOME(why, mode)},
+#define KIND_IN(mode)  KIND(mode, forwarded)
 #define KIND_OUT(mode) KIND(mode##_OUT, redirected)
 
 static const struct packet_case kinds[] = {MODES_IN(KIND_IN) MODES_IN(KIND_OUT)};
@@ -36,45 +44,53 @@ static const struct packet_case kinds[] = {MODES_IN(KIND_IN) MODES_IN(KIND_OUT)}
 	{.name = #mode ": an IPv4 UDP packet without payload in a 60-byte frame",                                      \
 	 .client = {FROM4(mode), .protocol = IPPROTO_UDP, .ip_length = 28, .padding = 18},                             \
 	 .outcome = OUTCOME(forwarded, mode)},                                                                         \
-	{.name = #mode ": an IPv4 TCP segment without payload in a 60-byte frame",                                     \
-	 .client = {FROM4(mode), .ip_length = 40, .padding = 6}, .outcome = OUTCOME(forwarded, mode)},                 \
-	{.name = #mode ": an IPv6 UDP packet without payload and 3 bytes behind it",                                   \
-	 .client = {FROM6(mode), .protocol = IPPROTO_UDP, .ip_length = 48, .padding = 3},                              \
-	 .outcome = OUTCOME(forwarded, mode)},
+		{.name = #mode ": an IPv4 TCP segment without payload in a 60-byte frame",                             \
+		 .client = {FROM4(mode), .ip_length = 40, .padding = 6},                                               \
+		 .outcome = OUTCOME(forwarded, mode)},                                                                 \
+		{.name = #mode ": an IPv6 UDP packet without payload and 3 bytes behind it",                           \
+		 .client = {FROM6(mode), .protocol = IPPROTO_UDP, .ip_length = 48, .padding = 3},                      \
+		 .outcome = OUTCOME(forwarded, mode)},
 
 #define FULL(mode)                                                                                                     \
 	{.name = #mode ": 1500 bytes of IPv4 where the backend's MTU has room",                                        \
-	 .client = {FROM4(mode), .ip_length = 1500}, .outcome = OUTCOME(forwarded, mode)},                             \
-	{.name = #mode ": 1500 bytes of IPv6 where the backend's MTU has room",                                        \
-	 .client = {FROM6(mode), .ip_length = 1500}, .outcome = OUTCOME(forwarded, mode)},
+	 .client = {FROM4(mode), .ip_length = 1500},                                                                   \
+	 .outcome = OUTCOME(forwarded, mode)},                                                                         \
+		{.name = #mode ": 1500 bytes of IPv6 where the backend's MTU has room",                                \
+		 .client = {FROM6(mode), .ip_length = 1500},                                                           \
+		 .outcome = OUTCOME(forwarded, mode)},
 
 #define MTU_EDGE(mode)                                                                                                 \
 	{.name = #mode "_OUT: IPv4 as large as the MTU allows, padding not counted",                                   \
 	 .client = {FROM4(mode##_OUT), .ip_length = WORLD_MTU_OUT - OVERHEAD_##mode, .padding = 2},                    \
 	 .outcome = OUTCOME(redirected, mode##_OUT)},                                                                  \
-	{.name = #mode "_OUT: IPv4 one byte larger",                                                                   \
-	 .client = {FROM4(mode##_OUT), .ip_length = WORLD_MTU_OUT - OVERHEAD_##mode + 1},                              \
-	 .outcome = TOLD(mode)},                                                                     \
-	{.name = #mode "_OUT: IPv6 as large as the MTU allows, padding not counted",                                   \
-	 .client = {FROM6(mode##_OUT), .ip_length = WORLD_MTU_OUT - OVERHEAD_##mode, .padding = 2},                    \
-	 .outcome = OUTCOME(redirected, mode##_OUT)},                                                                  \
-	{.name = #mode "_OUT: IPv6 one byte larger",                                                                   \
-	 .client = {FROM6(mode##_OUT), .ip_length = WORLD_MTU_OUT - OVERHEAD_##mode + 1},                              \
-	 .outcome = TOLD(mode)},
+		{.name = #mode "_OUT: IPv4 one byte larger",                                                           \
+		 .client = {FROM4(mode##_OUT), .ip_length = WORLD_MTU_OUT - OVERHEAD_##mode + 1},                      \
+		 .outcome = TOLD(mode)},                                                                               \
+		{.name = #mode "_OUT: IPv6 as large as the MTU allows, padding not counted",                           \
+		 .client = {FROM6(mode##_OUT), .ip_length = WORLD_MTU_OUT - OVERHEAD_##mode, .padding = 2},            \
+		 .outcome = OUTCOME(redirected, mode##_OUT)},                                                          \
+		{.name = #mode "_OUT: IPv6 one byte larger",                                                           \
+		 .client = {FROM6(mode##_OUT), .ip_length = WORLD_MTU_OUT - OVERHEAD_##mode + 1},                      \
+		 .outcome = TOLD(mode)},
 
 static const struct packet_case lengths[] = {MODES_IN(PADDING) MODES_IN(FULL) MODES_IN(MTU_EDGE)};
 
 /* Metadata stands in the headroom, so it takes from it: 216 bytes, the most there is, leave none. */
 #define NO_HEADROOM(mode)                                                                                              \
-	{.name = #mode ": no headroom for the outer header", .client = {FROM4(mode)}, .arrival = {.metadata = 216},    \
+	{.name = #mode ": no headroom for the outer header",                                                           \
+	 .client = {FROM4(mode)},                                                                                      \
+	 .arrival = {.metadata = 216},                                                                                 \
 	 .outcome = OUTCOME(no_headroom, mode)},                                                                       \
-	{.name = #mode ": metadata of another program before the packet", .client = {FROM6(mode)},                     \
-	 .arrival = {.metadata = 16}, .outcome = OUTCOME(forwarded, mode)},
+		{.name = #mode ": metadata of another program before the packet",                                      \
+		 .client = {FROM6(mode)},                                                                              \
+		 .arrival = {.metadata = 16},                                                                          \
+		 .outcome = OUTCOME(forwarded, mode)},
 
 static const struct packet_case headroom[] = {
-	NO_HEADROOM(IPIP4) NO_HEADROOM(IPIP6) NO_HEADROOM(GUE4) NO_HEADROOM(GUE6)
-	{.name = "L2: needs no headroom", .client = {FROM4(L2)}, .arrival = {.metadata = 216},
-	 .outcome = OUTCOME(forwarded, L2)},
+	NO_HEADROOM(IPIP4) NO_HEADROOM(IPIP6) NO_HEADROOM(GUE4) NO_HEADROOM(GUE6){.name = "L2: needs no headroom",
+										  .client = {FROM4(L2)},
+										  .arrival = {.metadata = 216},
+										  .outcome = OUTCOME(forwarded, L2)},
 };
 
 static void ttl0(struct frame *frame)
@@ -139,11 +155,15 @@ static void reserved_flag(struct frame *frame)
 
 /* Whatever the client wrote into its packet is between it and the backend. */
 #define INNER4(what, mode, how, ...)                                                                                   \
-	{.name = "left to the backend: " what, .client = {FROM4(mode), ##__VA_ARGS__}, .change = how,                  \
-	 .outcome = OUTCOME(forwarded, mode)}
+	{                                                                                                              \
+		.name = "left to the backend: " what, .client = {FROM4(mode), ##__VA_ARGS__}, .change = how,           \
+		.outcome = OUTCOME(forwarded, mode)                                                                    \
+	}
 #define INNER6(what, mode, how, ...)                                                                                   \
-	{.name = "left to the backend: " what, .client = {FROM6(mode), ##__VA_ARGS__}, .change = how,                  \
-	 .outcome = OUTCOME(forwarded, mode)}
+	{                                                                                                              \
+		.name = "left to the backend: " what, .client = {FROM6(mode), ##__VA_ARGS__}, .change = how,           \
+		.outcome = OUTCOME(forwarded, mode)                                                                    \
+	}
 
 static const struct packet_case inner[] = {
 	INNER4("TTL 0", IPIP4, ttl0),
@@ -206,8 +226,7 @@ static void every_tos(const struct client *client, __u16 mode)
 static void every_length(const struct client *client, __u16 mode, unsigned int minimum, unsigned int overhead)
 {
 	const struct outcome taken = OUTCOME(redirected, mode);
-	const struct outcome told = {
-		.reason = REASON_too_big_told, .service = mode, .mtu = WORLD_MTU_OUT - overhead};
+	const struct outcome told = {.reason = REASON_too_big_told, .service = mode, .mtu = WORLD_MTU_OUT - overhead};
 	struct client varied = *client;
 	struct frame in;
 	struct run run;
@@ -248,9 +267,9 @@ MODES_IN(SWEEPS)
 
 #define SWEEP_TESTS(mode)                                                                                              \
 	cmocka_unit_test(every_dscp_and_ecn_of_ipv4_over_##mode),                                                      \
-	cmocka_unit_test(every_dscp_and_ecn_of_ipv6_over_##mode),                                                      \
-	cmocka_unit_test(every_length_of_ipv4_over_##mode),                                                            \
-	cmocka_unit_test(every_length_of_ipv6_over_##mode),
+		cmocka_unit_test(every_dscp_and_ecn_of_ipv6_over_##mode),                                              \
+		cmocka_unit_test(every_length_of_ipv4_over_##mode),                                                    \
+		cmocka_unit_test(every_length_of_ipv6_over_##mode),
 
 /* 65,536 backend addresses whose last half differs: the checksum takes every value and every carry. */
 static void outer_checksum_of_every_sum(void **state)
@@ -315,8 +334,7 @@ static const struct case_group groups[] = {
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest sweeps[] = {
-		MODES_IN(SWEEP_TESTS)
-		cmocka_unit_test(outer_checksum_of_every_sum),
+		MODES_IN(SWEEP_TESTS) cmocka_unit_test(outer_checksum_of_every_sum),
 		cmocka_unit_test(changed_backend_entry_takes_effect),
 	};
 	int failed = GROUPS_RUN(argc, argv, groups);

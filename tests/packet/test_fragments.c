@@ -14,28 +14,43 @@
 #include "packet/packet_case.h"
 #include "packet/policy.h"
 
-#define ID    0xbeef
-#define OTHER "192.0.2.200" /* no VIP */
+#define ID     0xbeef
+#define OTHER  "192.0.2.200" /* no VIP */
 #define OTHER6 "2001:db8::200"
 
 /* 200 bytes behind the IP header, in three fragments. */
 #define CLIENT(source, vip, port, number, length)                                                                      \
-	{.from = source, .to = vip, .from_port = 40000, .to_port = port, .protocol = number, .ip_length = length}
-#define UDP4(vip) CLIENT(CLIENT4, vip, 443, IPPROTO_UDP, 220)
-#define UDP6(vip) CLIENT(CLIENT6, vip, 443, IPPROTO_UDP, 240)
-#define TCP4(vip) CLIENT(CLIENT4, vip, 443, IPPROTO_TCP, 220)
-#define TCP6(vip) CLIENT(CLIENT6, vip, 443, IPPROTO_TCP, 240)
+	{                                                                                                              \
+		.from = source, .to = vip, .from_port = 40000, .to_port = port, .protocol = number,                    \
+		.ip_length = length                                                                                    \
+	}
+#define UDP4(vip)	 CLIENT(CLIENT4, vip, 443, IPPROTO_UDP, 220)
+#define UDP6(vip)	 CLIENT(CLIENT6, vip, 443, IPPROTO_UDP, 240)
+#define TCP4(vip)	 CLIENT(CLIENT4, vip, 443, IPPROTO_TCP, 220)
+#define TCP6(vip)	 CLIENT(CLIENT6, vip, 443, IPPROTO_TCP, 240)
 #define PORT4(vip, port) CLIENT(CLIENT4, vip, port, IPPROTO_UDP, 220)
 #define PORT6(vip, port) CLIENT(CLIENT6, vip, port, IPPROTO_UDP, 240)
-#define FROM4(source) CLIENT(source, V4_GUE4, 443, IPPROTO_UDP, 220)
-#define FROM6(source) CLIENT(source, V6_GUE4, 443, IPPROTO_UDP, 240)
+#define FROM4(source)	 CLIENT(source, V4_GUE4, 443, IPPROTO_UDP, 220)
+#define FROM6(source)	 CLIENT(source, V6_GUE4, 443, IPPROTO_UDP, 240)
 #define OF4(vip, number) CLIENT(CLIENT4, vip, 443, number, 220)
 #define OF6(vip, number) CLIENT(CLIENT6, vip, 443, number, 240)
 
-#define TAKEN(number) {.reason = REASON_forwarded, .service = number, .backend = number}
-#define TAKEN_OUT(number) {.reason = REASON_redirected, .service = number, .backend = number}
-#define ENDS(why) {.reason = REASON_##why}
-#define COUNTED(why, number) {.reason = REASON_##why, .service = number}
+#define TAKEN(number)                                                                                                  \
+	{                                                                                                              \
+		.reason = REASON_forwarded, .service = number, .backend = number                                       \
+	}
+#define TAKEN_OUT(number)                                                                                              \
+	{                                                                                                              \
+		.reason = REASON_redirected, .service = number, .backend = number                                      \
+	}
+#define ENDS(why)                                                                                                      \
+	{                                                                                                              \
+		.reason = REASON_##why                                                                                 \
+	}
+#define COUNTED(why, number)                                                                                           \
+	{                                                                                                              \
+		.reason = REASON_##why, .service = number                                                              \
+	}
 
 #define CHANGE(name, statement)                                                                                        \
 	static void name(struct frame *frame)                                                                          \
@@ -63,8 +78,7 @@ CHANGE(far, last(frame); frame_put16(frame, FRAME_IP + 6, 0x1fff); frame_checksu
 CHANGE(far6, last(frame); frame_put16(frame, FRAME_TRANSPORT6 + 2, 0xfff8))
 CHANGE(headers_alone, frame_extension(frame, IPPROTO_DSTOPTS, 24); frame_fragment(frame, ID, 0, 24))
 CHANGE(rest_of_headers, frame_extension(frame, IPPROTO_DSTOPTS, 24); frame_fragment(frame, ID, 24, 0))
-CHANGE(cut_fragment_header, first(frame); frame->length = FRAME_TRANSPORT6 + 7;
-       frame_put16(frame, FRAME_IP + 4, 7))
+CHANGE(cut_fragment_header, first(frame); frame->length = FRAME_TRANSPORT6 + 7; frame_put16(frame, FRAME_IP + 4, 7))
 
 static bool is_v6(const struct frame *frame)
 {
@@ -99,14 +113,20 @@ static void addresses(struct fixture *fixture)
 	world_addresses(fixture, 0);
 }
 
-#define STEP(sent, how, why) {.client = sent, .change = how, .outcome = why}
-#define CASE(text, ...) {.name = text, .setup = addresses, __VA_ARGS__}
+#define STEP(sent, how, why)                                                                                           \
+	{                                                                                                              \
+		.client = sent, .change = how, .outcome = why                                                          \
+	}
+#define CASE(text, ...)                                                                                                \
+	{                                                                                                              \
+		.name = text, .setup = addresses, __VA_ARGS__                                                          \
+	}
 #define END(sent, how, why) .client = sent, .change = how, .outcome = why
 
 /* Alone, and after a first fragment that was forwarded; in both families. */
 #define ALONE(text, how, why)                                                                                          \
 	CASE("IPv4: " text, .client = UDP4(V4_GUE4), .change = how, .outcome = why),                                   \
-	CASE("IPv6: " text, .client = UDP6(V6_GUE4), .change = how, .outcome = why)
+		CASE("IPv6: " text, .client = UDP6(V6_GUE4), .change = how, .outcome = why)
 #define FIRST4 .before = BEFORE(STEP(UDP4(V4_GUE4), first, TAKEN(GUE4)))
 #define FIRST6 .before = BEFORE(STEP(UDP6(V6_GUE4), first, TAKEN(GUE4)))
 #define AFTER4(text, sent, how, ...)                                                                                   \
@@ -117,8 +137,8 @@ static void addresses(struct fixture *fixture)
 #define WAY(mode, why)                                                                                                 \
 	CASE(#mode ": IPv4, a further fragment follows", .before = BEFORE(STEP(UDP4(V4_##mode), first, why(mode))),    \
 	     END(UDP4(V4_##mode), last, why(mode))),                                                                   \
-	CASE(#mode ": IPv6, a further fragment follows", .before = BEFORE(STEP(TCP6(V6_##mode), first, why(mode))),    \
-	     END(TCP6(V6_##mode), last, why(mode)))
+		CASE(#mode ": IPv6, a further fragment follows",                                                       \
+		     .before = BEFORE(STEP(TCP6(V6_##mode), first, why(mode))), END(TCP6(V6_##mode), last, why(mode)))
 
 static const struct packet_case follow[] = {
 	ALONE("the first fragment", first, TAKEN(GUE4)),
@@ -148,12 +168,15 @@ static const struct packet_case follow[] = {
 	AFTER6("one to an address that is no VIP", UDP6(OTHER6), last, ENDS(fragment)),
 	AFTER6("one whose identification differs in its high half", UDP6(V6_GUE4), last_of_high_id,
 	       ENDS(fragment_lost)),
-	WAY(IPIP4, TAKEN), WAY(IPIP6, TAKEN), WAY(GUE6, TAKEN), WAY(L2, TAKEN), WAY(GUE4_OUT, TAKEN_OUT),
+	WAY(IPIP4, TAKEN),
+	WAY(IPIP6, TAKEN),
+	WAY(GUE6, TAKEN),
+	WAY(L2, TAKEN),
+	WAY(GUE4_OUT, TAKEN_OUT),
 	WAY(L2_OUT, TAKEN_OUT),
 	CASE("IPv6: an atomic fragment", END(UDP6(V6_GUE4), atomic, TAKEN(GUE4))),
 	CASE("IPv6: an atomic fragment, and one of the same identification",
-	     .before = BEFORE(STEP(UDP6(V6_GUE4), atomic, TAKEN(GUE4))),
-	     END(UDP6(V6_GUE4), last, ENDS(fragment_lost))),
+	     .before = BEFORE(STEP(UDP6(V6_GUE4), atomic, TAKEN(GUE4))), END(UDP6(V6_GUE4), last, ENDS(fragment_lost))),
 	ALONE("the first fragment with options or extension headers", first_with_more, TAKEN(GUE4)),
 	CASE("IPv4: the last fragment after the first with options",
 	     .before = BEFORE(STEP(UDP4(V4_GUE4), first_with_more, TAKEN(GUE4))),
@@ -173,11 +196,13 @@ static void two_ports(struct fixture *fixture)
 	fixture_vip(fixture, V6_GUE4, 80, IPPROTO_UDP, &second);
 }
 
-#define TWO(text, ...) {.name = text, .setup = two_ports, __VA_ARGS__}
+#define TWO(text, ...)                                                                                                 \
+	{                                                                                                              \
+		.name = text, .setup = two_ports, __VA_ARGS__                                                          \
+	}
 #define FIRST_OF(vip, send) STEP(send(vip, 443), first, TAKEN(GUE4)), STEP(send(vip, 80), first_of_next, TAKEN(L2))
 #define AGAIN_OF(vip, send) STEP(send(vip, 443), first, TAKEN(GUE4)), STEP(send(vip, 80), first, TAKEN(L2))
-#define LATE_OF(vip, send)                                                                                             \
-	STEP(send(vip), last, ENDS(fragment_lost)), STEP(send(vip), first, TAKEN(GUE4))
+#define LATE_OF(vip, send)  STEP(send(vip), last, ENDS(fragment_lost)), STEP(send(vip), first, TAKEN(GUE4))
 
 static const struct packet_case orders[] = {
 	TWO("IPv4: the last fragment again, after the first", .before = BEFORE(LATE_OF(V4_GUE4, UDP4)),
@@ -212,12 +237,18 @@ static const struct packet_case orders[] = {
 
 /* How the first one ends, the others end: what is told of it, is told once. */
 #define SAME(text, how, has, sent4, sent6, first_how, last_how, first_ends, rest_ends)                                 \
-	{.name = "IPv4: " text, .setup = how, .features = has,                                                         \
+	{.name = "IPv4: " text,                                                                                        \
+	 .setup = how,                                                                                                 \
+	 .features = has,                                                                                              \
 	 .before = BEFORE({.client = sent4, .change = first_how, .outcome = first_ends}),                              \
-	 .client = sent4, .change = last_how, .outcome = rest_ends},                                                   \
-	{.name = "IPv6: " text, .setup = how, .features = has,                                                         \
-	 .before = BEFORE({.client = sent6, .change = first_how, .outcome = first_ends}),                              \
-	 .client = sent6, .change = last_how, .outcome = rest_ends}
+	 .client = sent4,                                                                                              \
+	 .change = last_how,                                                                                           \
+	 .outcome = rest_ends},                                                                                        \
+	{                                                                                                              \
+		.name = "IPv6: " text, .setup = how, .features = has,                                                  \
+		.before = BEFORE({.client = sent6, .change = first_how, .outcome = first_ends}), .client = sent6,      \
+		.change = last_how, .outcome = rest_ends                                                               \
+	}
 #define DENY (FEATURE_DENY4 | FEATURE_DENY6)
 
 static void drop(struct fixture *fixture)
@@ -274,8 +305,8 @@ static const struct packet_case ends[] = {
 	     OF6(V6_GUE4, IPPROTO_ICMPV6), first, last, COUNTED(not_tcp_udp, GUE4), ENDS(not_tcp_udp)),
 	SAME("a ping that is to pass", addresses, 0, OF4(V4_GUE4, IPPROTO_ICMP), OF6(V6_GUE4, IPPROTO_ICMPV6), first,
 	     last, ENDS(not_tcp_udp), ENDS(not_tcp_udp)),
-	SAME("a ping that is to drop", drop, FEATURE_ADDRESS, OF4(V4_GUE4, IPPROTO_ICMP),
-	     OF6(V6_GUE4, IPPROTO_ICMPV6), first, last, COUNTED(echo_dropped, GUE4), ENDS(echo_dropped)),
+	SAME("a ping that is to drop", drop, FEATURE_ADDRESS, OF4(V4_GUE4, IPPROTO_ICMP), OF6(V6_GUE4, IPPROTO_ICMPV6),
+	     first, last, COUNTED(echo_dropped, GUE4), ENDS(echo_dropped)),
 	SAME("GRE to a VIP", addresses, 0, OF4(V4_GUE4, IPPROTO_GRE), OF6(V6_GUE4, IPPROTO_GRE), first, last,
 	     ENDS(not_tcp_udp), ENDS(not_tcp_udp)),
 	SAME("ESP to a VIP", addresses, 0, OF4(V4_GUE4, IPPROTO_ESP), OF6(V6_GUE4, IPPROTO_ESP), first, last,
@@ -288,15 +319,19 @@ static const struct packet_case ends[] = {
 	     ENDS(fragment)),
 	SAME("a ping of the host", drop, FEATURE_ADDRESS, OF4(OTHER, IPPROTO_ICMP), OF6(OTHER6, IPPROTO_ICMPV6), first,
 	     last, ENDS(not_tcp_udp), ENDS(fragment)),
-	{.name = "IPv6: more extension headers than are read", .setup = addresses,
+	{.name = "IPv6: more extension headers than are read",
+	 .setup = addresses,
 	 .before = BEFORE(STEP(UDP6(V6_GUE4), first_with_many, ENDS(extensions))),
 	 END(UDP6(V6_GUE4), last_with_many, ENDS(extensions))},
-	{.name = "IPv6: the first fragment has extension headers alone (RFC 7112)", .setup = addresses,
+	{.name = "IPv6: the first fragment has extension headers alone (RFC 7112)",
+	 .setup = addresses,
 	 END(UDP6(V6_GUE4), headers_alone, ENDS(malformed))},
-	{.name = "IPv6: what follows such a one", .setup = addresses,
+	{.name = "IPv6: what follows such a one",
+	 .setup = addresses,
 	 .before = BEFORE(STEP(UDP6(V6_GUE4), headers_alone, ENDS(malformed))),
 	 END(UDP6(V6_GUE4), rest_of_headers, ENDS(malformed))},
-	{.name = "IPv6: a fragment header that is not whole", .setup = addresses,
+	{.name = "IPv6: a fragment header that is not whole",
+	 .setup = addresses,
 	 END(UDP6(V6_GUE4), cut_fragment_header, ENDS(malformed))},
 };
 
@@ -323,20 +358,21 @@ static void age(struct fixture *fixture, __u32 seconds)
 	{                                                                                                              \
 		age(fixture, seconds);                                                                                 \
 	}
-AGED(1) AGED(2) AGED(3) AGED(3600)
+AGED(1)
+AGED(2) AGED(3) AGED(3600)
 
 #define LATER(text, how, why)                                                                                          \
 	CASE("IPv4: " text, FIRST4, .meanwhile = how, .client = UDP4(V4_GUE4), .change = last, .outcome = why),        \
-	CASE("IPv6: " text, FIRST6, .meanwhile = how, .client = UDP6(V6_GUE4), .change = last, .outcome = why)
+		CASE("IPv6: " text, FIRST6, .meanwhile = how, .client = UDP6(V6_GUE4), .change = last, .outcome = why)
 
-static const struct packet_case ages[] = {
-	LATER("a second after the first fragment", age_1, TAKEN(GUE4)),
-	LATER("2 seconds after it", age_2, TAKEN(GUE4)),
-	LATER("3 seconds after it", age_3, ENDS(fragment_lost)),
-	LATER("an hour after it", age_3600, ENDS(fragment_lost)),
-	CASE("IPv4: the first fragment again after an hour",
-	     .before = BEFORE(STEP(UDP4(V4_GUE4), first, TAKEN(GUE4)), STEP(UDP4(V4_GUE4), first, TAKEN(GUE4))),
-	     END(UDP4(V4_GUE4), last, TAKEN(GUE4))),
+	static const struct packet_case ages[] = {
+		LATER("a second after the first fragment", age_1, TAKEN(GUE4)),
+		LATER("2 seconds after it", age_2, TAKEN(GUE4)),
+		LATER("3 seconds after it", age_3, ENDS(fragment_lost)),
+		LATER("an hour after it", age_3600, ENDS(fragment_lost)),
+		CASE("IPv4: the first fragment again after an hour",
+		     .before = BEFORE(STEP(UDP4(V4_GUE4), first, TAKEN(GUE4)), STEP(UDP4(V4_GUE4), first, TAKEN(GUE4))),
+		     END(UDP4(V4_GUE4), last, TAKEN(GUE4))),
 };
 
 /* The service at GUE4's VIPs has them go by source; the slots are all GUE4's. */
@@ -350,10 +386,16 @@ static void by_source(struct fixture *fixture)
 
 #define SOURCE_FEATURES (FEATURE_ADDRESS | DENY)
 #define SOURCE(text, sent4, sent6, how, why)                                                                           \
-	{.name = "IPv4: " text, .setup = by_source, .features = SOURCE_FEATURES, .client = sent4, .change = how,       \
+	{.name = "IPv4: " text,                                                                                        \
+	 .setup = by_source,                                                                                           \
+	 .features = SOURCE_FEATURES,                                                                                  \
+	 .client = sent4,                                                                                              \
+	 .change = how,                                                                                                \
 	 .outcome = why},                                                                                              \
-	{.name = "IPv6: " text, .setup = by_source, .features = SOURCE_FEATURES, .client = sent6, .change = how,       \
-	 .outcome = why}
+	{                                                                                                              \
+		.name = "IPv6: " text, .setup = by_source, .features = SOURCE_FEATURES, .client = sent6,               \
+		.change = how, .outcome = why                                                                          \
+	}
 #define BIG4 CLIENT(CLIENT4, V4_GUE4_OUT, 443, IPPROTO_UDP, 1700)
 #define BIG6 CLIENT(CLIENT6, V6_GUE4_OUT, 443, IPPROTO_UDP, 1720)
 
@@ -391,10 +433,16 @@ static void prefixes(struct fixture *fixture)
 
 #define PREFIXES (FEATURE_PREFIX4 | FEATURE_PREFIX6 | FEATURE_ADDRESS)
 #define OF_PREFIX(text, sent4, sent6, ...)                                                                             \
-	{.name = "IPv4: " text, .setup = prefixes, .features = PREFIXES,                                               \
-	 .before = BEFORE(STEP(UDP4("203.0.113.5"), first, TAKEN(GUE6))), .client = sent4, __VA_ARGS__},               \
-	{.name = "IPv6: " text, .setup = prefixes, .features = PREFIXES,                                               \
-	 .before = BEFORE(STEP(UDP6("2001:db8:a::5"), first, TAKEN(GUE6))), .client = sent6, __VA_ARGS__}
+	{.name = "IPv4: " text,                                                                                        \
+	 .setup = prefixes,                                                                                            \
+	 .features = PREFIXES,                                                                                         \
+	 .before = BEFORE(STEP(UDP4("203.0.113.5"), first, TAKEN(GUE6))),                                              \
+	 .client = sent4,                                                                                              \
+	 __VA_ARGS__},                                                                                                 \
+	{                                                                                                              \
+		.name = "IPv6: " text, .setup = prefixes, .features = PREFIXES,                                        \
+		.before = BEFORE(STEP(UDP6("2001:db8:a::5"), first, TAKEN(GUE6))), .client = sent6, __VA_ARGS__        \
+	}
 
 static const struct packet_case of_prefixes[] = {
 	OF_PREFIX("an address of a prefix: the last follows", UDP4("203.0.113.5"), UDP6("2001:db8:a::5"),

@@ -15,8 +15,14 @@
 #define FIRST 100  /* the pool's first slot in the array */
 #define FLOWS 500
 
-#define FLOW4 {.from = CLIENT4, .to = "192.0.2.1", .from_port = 40000, .to_port = 443}
-#define FLOW6 {.from = CLIENT6, .to = "2001:db8::1", .from_port = 40000, .to_port = 443}
+#define FLOW4                                                                                                          \
+	{                                                                                                              \
+		.from = CLIENT4, .to = "192.0.2.1", .from_port = 40000, .to_port = 443                                 \
+	}
+#define FLOW6                                                                                                          \
+	{                                                                                                              \
+		.from = CLIENT6, .to = "2001:db8::1", .from_port = 40000, .to_port = 443                               \
+	}
 
 static const __u8 other_key[16] = {1};
 
@@ -135,8 +141,14 @@ static void matches_user_space(struct client client, const __u8 key[16], __u16 f
 		(void)state;                                                                                           \
 		matches_user_space((struct client)__VA_ARGS__, key, flags);                                            \
 	}
-#define TO4(number) {.to = "192.0.2.1", .protocol = number}
-#define TO6(number) {.to = "2001:db8::1", .protocol = number}
+#define TO4(number)                                                                                                    \
+	{                                                                                                              \
+		.to = "192.0.2.1", .protocol = number                                                                  \
+	}
+#define TO6(number)                                                                                                    \
+	{                                                                                                              \
+		.to = "2001:db8::1", .protocol = number                                                                \
+	}
 MATCHES(ipv4_tcp_as_in_user_space, fixture_key, 0, TO4(IPPROTO_TCP))
 MATCHES(ipv4_udp_as_in_user_space, fixture_key, 0, TO4(IPPROTO_UDP))
 MATCHES(ipv6_tcp_as_in_user_space, fixture_key, 0, TO6(IPPROTO_TCP))

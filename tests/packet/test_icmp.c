@@ -223,7 +223,7 @@ CHANGE(fragment, too_big(frame); frame_put16(frame, FRAME_IP + 6, 0x2000); frame
 	{                                                                                                              \
 		.name = "IPv6: " text, .client = TCP6(V6_GUE4), .change = how, .outcome = PASSED(why)                  \
 	}
-#define HOST(text, how) HOST4(text, how), HOST6(text, how)
+#define HOST(text, how)		HOST4(text, how), HOST6(text, how)
 #define HOST_AS(text, how, why) HOST4_AS(text, how, why), HOST6_AS(text, how, why)
 
 static const struct packet_case to_host[] = {
@@ -322,8 +322,14 @@ CHANGE(own_later, whole(frame); frame_fragment(frame, 1, is_v6(frame) ? 64 : 48,
 CHANGE(tagged, too_big(frame); frame_tag(frame, 0x8100, 30))
 CHANGE(q_in_q, too_big(frame); frame_tag(frame, 0x8100, 30); frame_tag(frame, 0x88a8, 7))
 
-#define FINE4(text, how) {.name = "IPv4: " text, .client = TCP4(V4_GUE4), .change = how, .outcome = TAKEN(GUE4)}
-#define FINE6(text, how) {.name = "IPv6: " text, .client = TCP6(V6_GUE4), .change = how, .outcome = TAKEN(GUE4)}
+#define FINE4(text, how)                                                                                               \
+	{                                                                                                              \
+		.name = "IPv4: " text, .client = TCP4(V4_GUE4), .change = how, .outcome = TAKEN(GUE4)                  \
+	}
+#define FINE6(text, how)                                                                                               \
+	{                                                                                                              \
+		.name = "IPv6: " text, .client = TCP6(V6_GUE4), .change = how, .outcome = TAKEN(GUE4)                  \
+	}
 
 static const struct packet_case inside[] = {
 	FINE4("about a packet with 4 bytes of options", quoted_options_4),
@@ -354,8 +360,10 @@ static const struct packet_case inside[] = {
 	HOST("a first fragment itself", own_first),
 	HOST4_AS("a further fragment itself, of no VIP that is known", own_later, fragment),
 	HOST6_AS("a further fragment itself, of no VIP that is known", own_later, fragment),
-	FINE4("in a VLAN", tagged), FINE6("in a VLAN", tagged),
-	FINE4("in QinQ", q_in_q), FINE6("in QinQ", q_in_q),
+	FINE4("in a VLAN", tagged),
+	FINE6("in a VLAN", tagged),
+	FINE4("in QinQ", q_in_q),
+	FINE6("in QinQ", q_in_q),
 };
 
 /* A frame that is shorter than its packet goes to the host. */

@@ -11,12 +11,27 @@
 #include "packet/frame_parts.h"
 #include "packet/packet_case.h"
 
-#define TCP4(vip, ...) {.from = CLIENT4, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__}
-#define TCP6(vip, ...) {.from = CLIENT6, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__}
+#define TCP4(vip, ...)                                                                                                 \
+	{                                                                                                              \
+		.from = CLIENT4, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                          \
+	}
+#define TCP6(vip, ...)                                                                                                 \
+	{                                                                                                              \
+		.from = CLIENT6, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                          \
+	}
 #define UDP .protocol = IPPROTO_UDP
-#define ENDS(why) {.reason = REASON_##why}
-#define COUNTED(why, number) {.reason = REASON_##why, .service = number}
-#define TAKEN(number) {.reason = REASON_forwarded, .service = number, .backend = number}
+#define ENDS(why)                                                                                                      \
+	{                                                                                                              \
+		.reason = REASON_##why                                                                                 \
+	}
+#define COUNTED(why, number)                                                                                           \
+	{                                                                                                              \
+		.reason = REASON_##why, .service = number                                                              \
+	}
+#define TAKEN(number)                                                                                                  \
+	{                                                                                                              \
+		.reason = REASON_forwarded, .service = number, .backend = number                                       \
+	}
 
 #define CHANGE(name, statement)                                                                                        \
 	static void name(struct frame *frame)                                                                          \
@@ -52,11 +67,14 @@ struct shape {
 	const char *name;
 	struct client client;
 	void (*change)(struct frame *frame);
-	size_t least; /* bytes from the transport header on, with which it is what it is */
+	size_t least;		      /* bytes from the transport header on, with which it is what it is */
 	struct outcome outcome, less; /* with so many, and with fewer */
 };
 
-#define SHAPE(text, sent, how, ...) {.name = text, .client = sent, .change = how, __VA_ARGS__}
+#define SHAPE(text, sent, how, ...)                                                                                    \
+	{                                                                                                              \
+		.name = text, .client = sent, .change = how, __VA_ARGS__                                               \
+	}
 #define FLOW .least = 8, .outcome = TAKEN(GUE4), .less = ENDS(malformed)
 
 static const struct shape shapes[] = {
@@ -175,12 +193,20 @@ CHANGE(tcp_header_none, frame->data[(is_v6(frame) ? FRAME_TRANSPORT6 : FRAME_TRA
 
 #define LIE(text, how, ...)                                                                                            \
 	{.name = "IPv4: " text, .setup = addresses, .client = TCP4(V4_GUE4), .change = how, .outcome = __VA_ARGS__},   \
-	{.name = "IPv6: " text, .setup = addresses, .client = TCP6(V6_GUE4), .change = how, .outcome = __VA_ARGS__}
+	{                                                                                                              \
+		.name = "IPv6: " text, .setup = addresses, .client = TCP6(V6_GUE4), .change = how,                     \
+		.outcome = __VA_ARGS__                                                                                 \
+	}
 #define LIE4(text, how, ...)                                                                                           \
-	{.name = "IPv4: " text, .setup = addresses, .client = TCP4(V4_GUE4), .change = how, .outcome = __VA_ARGS__}
+	{                                                                                                              \
+		.name = "IPv4: " text, .setup = addresses, .client = TCP4(V4_GUE4), .change = how,                     \
+		.outcome = __VA_ARGS__                                                                                 \
+	}
 #define LIE_UDP(text, how, ...)                                                                                        \
 	{.name = "IPv4: " text, .client = TCP4(V4_GUE4, UDP), .change = how, .outcome = __VA_ARGS__},                  \
-	{.name = "IPv6: " text, .client = TCP6(V6_GUE4, UDP), .change = how, .outcome = __VA_ARGS__}
+	{                                                                                                              \
+		.name = "IPv6: " text, .client = TCP6(V6_GUE4, UDP), .change = how, .outcome = __VA_ARGS__             \
+	}
 
 static const struct packet_case lies[] = {
 	LIE("one byte more than the frame has", one_more, ENDS(malformed)),
@@ -212,7 +238,7 @@ static const struct packet_case lies[] = {
 
 /* Ways on which jumbo frames fit. */
 #define JUMBO_MTU 9216
-#define BEHIND .ifindex = FIXTURE_INTERFACE, .mtu = JUMBO_MTU
+#define BEHIND	  .ifindex = FIXTURE_INTERFACE, .mtu = JUMBO_MTU
 
 static const struct target jumbo[WORLD_BACKENDS] = {
 	[IPIP4] = {FORWARD_IPIP, "10.1.0.11", "10.1.0.2", BEHIND},
@@ -230,11 +256,18 @@ static void jumbo_ways(struct fixture *fixture)
 		fixture_backend(fixture, n, &jumbo[n]);
 }
 
-#define BY(number) {.reason = REASON_forwarded, .service = number, .backend = number, .target = &jumbo[number]}
-#define JUMBO(has, text, sent, ...) {.name = text, .features = has, .setup = jumbo_ways, .client = sent, __VA_ARGS__}
+#define BY(number)                                                                                                     \
+	{                                                                                                              \
+		.reason = REASON_forwarded, .service = number, .backend = number, .target = &jumbo[number]             \
+	}
+#define JUMBO(has, text, sent, ...)                                                                                    \
+	{                                                                                                              \
+		.name = text, .features = has, .setup = jumbo_ways, .client = sent, __VA_ARGS__                        \
+	}
 #define SIZE(number, bytes, has)                                                                                       \
 	JUMBO(has, #number ": IPv4, " #bytes " bytes", TCP4(V4_##number, .ip_length = bytes), .outcome = BY(number)),  \
-	JUMBO(has, #number ": IPv6, " #bytes " bytes", TCP6(V6_##number, .ip_length = bytes), .outcome = BY(number)),
+		JUMBO(has, #number ": IPv6, " #bytes " bytes", TCP6(V6_##number, .ip_length = bytes),                  \
+		      .outcome = BY(number)),
 #define ONE_BUFFER(number) SIZE(number, 3400, 0)
 #define SEVERAL(number)	   SIZE(number, 4096, MULTI) SIZE(number, 9000, MULTI)
 #define MODES(X)	   X(IPIP4) X(IPIP6) X(GUE4) X(GUE6) X(L2)
@@ -242,9 +275,8 @@ static void jumbo_ways(struct fixture *fixture)
 
 /* The largest of a test run's first buffer is some 3,500 bytes. */
 static const struct packet_case large[] = {
-	MODES(ONE_BUFFER)
-	JUMBO(0, "IPv4: 3400 bytes in QinQ with options", TCP4(V4_GUE6, .ip_length = 3400), .change = tagged_more,
-	      .outcome = BY(GUE6)),
+	MODES(ONE_BUFFER) JUMBO(0, "IPv4: 3400 bytes in QinQ with options", TCP4(V4_GUE6, .ip_length = 3400),
+				.change = tagged_more, .outcome = BY(GUE6)),
 	JUMBO(0, "IPv6: 3400 bytes in QinQ with extension headers", TCP6(V6_GUE6, .ip_length = 3360),
 	      .change = tagged_more, .outcome = BY(GUE6)),
 	JUMBO(0, "IPv4: 3400 bytes of a ping", TCP4(V4_L2, .ip_length = 3400, .protocol = IPPROTO_ICMP),
@@ -252,13 +284,19 @@ static const struct packet_case large[] = {
 	JUMBO(0, "IPv6: 3400 bytes to the host", TCP6("2001:db8::200", .ip_length = 3400), .outcome = ENDS(no_service)),
 };
 
-#define NINE4 {.from = CLIENT4, .to = V4_GUE4, .to_port = 9, UDP, .ip_length = 5000}
-#define NINE6 {.from = CLIENT6, .to = V6_GUE4, .to_port = 9, .ip_length = 5000}
+#define NINE4                                                                                                          \
+	{                                                                                                              \
+		.from = CLIENT4, .to = V4_GUE4, .to_port = 9, UDP, .ip_length = 5000                                   \
+	}
+#define NINE6                                                                                                          \
+	{                                                                                                              \
+		.from = CLIENT6, .to = V6_GUE4, .to_port = 9, .ip_length = 5000                                        \
+	}
 #define FIRST(bytes) .arrival = {.first_buffer = bytes}
 
 static const struct packet_case buffers[] = {
 	MODES(SEVERAL)
-	JUMBO(MULTI, "IPv4 UDP in several buffers", TCP4(V4_GUE4, UDP, .ip_length = 6000), .outcome = BY(GUE4)),
+		JUMBO(MULTI, "IPv4 UDP in several buffers", TCP4(V4_GUE4, UDP, .ip_length = 6000), .outcome = BY(GUE4)),
 	JUMBO(MULTI, "IPv6 UDP in several buffers", TCP6(V6_GUE4, UDP, .ip_length = 6000), .outcome = BY(GUE4)),
 	JUMBO(MULTI, "IPv4 in several buffers, padding behind it", TCP4(V4_GUE4, .ip_length = 4000, .padding = 9),
 	      .outcome = BY(GUE4)),
@@ -270,8 +308,7 @@ static const struct packet_case buffers[] = {
 	      .outcome = {.reason = REASON_too_big_told, .service = GUE4, .mtu = 9188}),
 	JUMBO(MULTI, "IPv6 in several buffers, too big", TCP6(V6_GUE6, .ip_length = 9169),
 	      .outcome = {.reason = REASON_too_big_told, .service = GUE6, .mtu = 9168}),
-	JUMBO(MULTI, "IPv4 UDP in several buffers, to an unknown port", NINE4,
-	      .outcome = COUNTED(rejected, GUE4)),
+	JUMBO(MULTI, "IPv4 UDP in several buffers, to an unknown port", NINE4, .outcome = COUNTED(rejected, GUE4)),
 	JUMBO(MULTI, "IPv6 TCP in several buffers, to an unknown port", NINE6, .outcome = COUNTED(rejected, GUE4)),
 	JUMBO(MULTI, "IPv4: a ping in several buffers", TCP4(V4_L2, .ip_length = 5001, .protocol = IPPROTO_ICMP),
 	      .outcome = COUNTED(echo, L2)),

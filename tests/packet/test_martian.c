@@ -11,13 +11,28 @@
 #include "packet/packet_case.h"
 #include "packet/policy.h"
 
-#define FROM(source, vip) {.from = source, .to = vip, .from_port = 40000, .to_port = 443}
-#define UDP(source, vip) {.from = source, .to = vip, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP}
+#define FROM(source, vip)                                                                                              \
+	{                                                                                                              \
+		.from = source, .to = vip, .from_port = 40000, .to_port = 443                                          \
+	}
+#define UDP(source, vip)                                                                                               \
+	{                                                                                                              \
+		.from = source, .to = vip, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP                 \
+	}
 #define OTHER  "192.0.2.200"
 #define OTHER6 "2001:db8::200"
-#define MARTIAN {.reason = REASON_martian, .service = GUE4}
-#define TAKEN {.reason = REASON_forwarded, .service = GUE4, .backend = GUE4}
-#define PASSED {.reason = REASON_no_service}
+#define MARTIAN                                                                                                        \
+	{                                                                                                              \
+		.reason = REASON_martian, .service = GUE4                                                              \
+	}
+#define TAKEN                                                                                                          \
+	{                                                                                                              \
+		.reason = REASON_forwarded, .service = GUE4, .backend = GUE4                                           \
+	}
+#define PASSED                                                                                                         \
+	{                                                                                                              \
+		.reason = REASON_no_service                                                                            \
+	}
 
 /* On the fast path, on the slow path, and to the host. */
 static void slow(struct fixture *fixture)
@@ -27,40 +42,86 @@ static void slow(struct fixture *fixture)
 
 #define PATHS(source, vip, other, ends)                                                                                \
 	{.name = "from " source, .client = FROM(source, vip), .outcome = ends},                                        \
-	{.name = "from " source ", on the slow path", .features = FEATURE_SLOW, .setup = slow,                         \
-	 .client = UDP(source, vip), .outcome = ends},                                                                 \
-	{.name = "from " source ", to an address that is no VIP", .client = FROM(source, other), .outcome = PASSED}
+		{.name = "from " source ", on the slow path",                                                          \
+		 .features = FEATURE_SLOW,                                                                             \
+		 .setup = slow,                                                                                        \
+		 .client = UDP(source, vip),                                                                           \
+		 .outcome = ends},                                                                                     \
+	{                                                                                                              \
+		.name = "from " source ", to an address that is no VIP", .client = FROM(source, other),                \
+		.outcome = PASSED                                                                                      \
+	}
 #define NONE4(source) PATHS(source, V4_GUE4, OTHER, MARTIAN)
 #define FINE4(source) PATHS(source, V4_GUE4, OTHER, TAKEN)
 #define NONE6(source) PATHS(source, V6_GUE4, OTHER6, MARTIAN)
 #define FINE6(source) PATHS(source, V6_GUE4, OTHER6, TAKEN)
 
 static const struct packet_case ipv4[] = {
-	NONE4("0.0.0.0"), NONE4("0.0.0.1"), NONE4("0.255.255.255"), FINE4("1.0.0.0"),
-	FINE4("126.255.255.255"), NONE4("127.0.0.0"), NONE4("127.0.0.1"), NONE4("127.255.255.255"), FINE4("128.0.0.0"),
-	FINE4("223.255.255.255"), NONE4("224.0.0.0"), NONE4("224.0.0.1"), NONE4("239.255.255.255"), NONE4("240.0.0.0"),
+	NONE4("0.0.0.0"),
+	NONE4("0.0.0.1"),
+	NONE4("0.255.255.255"),
+	FINE4("1.0.0.0"),
+	FINE4("126.255.255.255"),
+	NONE4("127.0.0.0"),
+	NONE4("127.0.0.1"),
+	NONE4("127.255.255.255"),
+	FINE4("128.0.0.0"),
+	FINE4("223.255.255.255"),
+	NONE4("224.0.0.0"),
+	NONE4("224.0.0.1"),
+	NONE4("239.255.255.255"),
+	NONE4("240.0.0.0"),
 	NONE4("255.255.255.255"),
-	FINE4("10.0.0.1"), FINE4("100.64.0.1"), FINE4("169.254.1.1"), FINE4("172.16.0.1"), FINE4("192.168.1.1"),
+	FINE4("10.0.0.1"),
+	FINE4("100.64.0.1"),
+	FINE4("169.254.1.1"),
+	FINE4("172.16.0.1"),
+	FINE4("192.168.1.1"),
 	FINE4("192.0.2.4"), /* another VIP */
 	{.name = "from the VIP itself", .client = FROM(V4_GUE4, V4_GUE4), .outcome = MARTIAN},
-	{.name = "from the VIP itself, on the slow path", .features = FEATURE_SLOW, .setup = slow,
-	 .client = FROM(V4_GUE4, V4_GUE4), .outcome = MARTIAN},
+	{.name = "from the VIP itself, on the slow path",
+	 .features = FEATURE_SLOW,
+	 .setup = slow,
+	 .client = FROM(V4_GUE4, V4_GUE4),
+	 .outcome = MARTIAN},
 	{.name = "from the address that it is to, which is no VIP", .client = FROM(OTHER, OTHER), .outcome = PASSED},
 };
 
 static const struct packet_case ipv6[] = {
-	NONE6("::"), NONE6("::1"), NONE6("::ffff:ffff"), NONE6("::198.51.100.7"), NONE6("::ffff:0:0"),
-	NONE6("::ffff:198.51.100.7"), NONE6("::ffff:255.255.255.255"),
-	FINE6("::1:0:0"), FINE6("::fffe:198.51.100.7"), FINE6("::1:198.51.100.7"), FINE6("0:0:0:0:1::"),
-	FINE6("64:ff9b::198.51.100.7"), FINE6("2000::"), FINE6("2002:c633:6407::1"), FINE6("fc00::1"), FINE6("fd00::1"),
-	FINE6("fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), NONE6("fe80::"), NONE6("fe80::1"),
-	NONE6("febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), FINE6("fec0::"),
-	FINE6("feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), NONE6("ff00::"), NONE6("ff02::1"),
+	NONE6("::"),
+	NONE6("::1"),
+	NONE6("::ffff:ffff"),
+	NONE6("::198.51.100.7"),
+	NONE6("::ffff:0:0"),
+	NONE6("::ffff:198.51.100.7"),
+	NONE6("::ffff:255.255.255.255"),
+	FINE6("::1:0:0"),
+	FINE6("::fffe:198.51.100.7"),
+	FINE6("::1:198.51.100.7"),
+	FINE6("0:0:0:0:1::"),
+	FINE6("64:ff9b::198.51.100.7"),
+	FINE6("2000::"),
+	FINE6("2002:c633:6407::1"),
+	FINE6("fc00::1"),
+	FINE6("fd00::1"),
+	FINE6("fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+	NONE6("fe80::"),
+	NONE6("fe80::1"),
+	NONE6("febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+	FINE6("fec0::"),
+	FINE6("feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+	NONE6("ff00::"),
+	NONE6("ff02::1"),
 	NONE6("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
-	FINE6("2001:db8::4"), FINE6("2001:db9::3"), FINE6("2001:db8::1:0:0:3"),
+	FINE6("2001:db8::4"),
+	FINE6("2001:db9::3"),
+	FINE6("2001:db8::1:0:0:3"),
 	{.name = "from the VIP itself", .client = FROM(V6_GUE4, V6_GUE4), .outcome = MARTIAN},
-	{.name = "from the VIP itself, on the slow path", .features = FEATURE_SLOW, .setup = slow,
-	 .client = FROM(V6_GUE4, V6_GUE4), .outcome = MARTIAN},
+	{.name = "from the VIP itself, on the slow path",
+	 .features = FEATURE_SLOW,
+	 .setup = slow,
+	 .client = FROM(V6_GUE4, V6_GUE4),
+	 .outcome = MARTIAN},
 	{.name = "from the address that it is to, which is no VIP", .client = FROM(OTHER6, OTHER6), .outcome = PASSED},
 };
 
@@ -96,25 +157,34 @@ static void prefixes(struct fixture *fixture)
 
 #define BOTH(text, how, ends)                                                                                          \
 	{.name = "IPv4: " text, .client = FROM("127.0.0.1", V4_GUE4), .change = how, .outcome = ends},                 \
-	{.name = "IPv6: " text, .client = FROM("fe80::1", V6_GUE4), .change = how, .outcome = ends}
+	{                                                                                                              \
+		.name = "IPv6: " text, .client = FROM("fe80::1", V6_GUE4), .change = how, .outcome = ends              \
+	}
 #define OF_PREFIX(text, sent, ends)                                                                                    \
-	{.name = text, .features = FEATURE_PREFIX4 | FEATURE_PREFIX6, .setup = prefixes, .client = sent,               \
-	 .outcome = ends}
+	{                                                                                                              \
+		.name = text, .features = FEATURE_PREFIX4 | FEATURE_PREFIX6, .setup = prefixes, .client = sent,        \
+		.outcome = ends                                                                                        \
+	}
 
 static const struct packet_case shapes[] = {
 	BOTH("a martian in a VLAN", tagged, MARTIAN),
 	BOTH("a martian with options or extension headers", more, MARTIAN),
 	BOTH("a martian's first fragment", first, MARTIAN),
 	BOTH("a martian's broadcast", broadcast, {.reason = REASON_not_unicast}),
-	{.name = "IPv4: an ICMP error from 0.0.0.0/8", .client = FROM(CLIENT4, V4_GUE4), .change = error_from_martian,
+	{.name = "IPv4: an ICMP error from 0.0.0.0/8",
+	 .client = FROM(CLIENT4, V4_GUE4),
+	 .change = error_from_martian,
 	 .outcome = TAKEN},
-	{.name = "IPv6: an ICMP error from an odd address", .client = FROM(CLIENT6, V6_GUE4),
-	 .change = error_from_martian, .outcome = TAKEN},
+	{.name = "IPv6: an ICMP error from an odd address",
+	 .client = FROM(CLIENT6, V6_GUE4),
+	 .change = error_from_martian,
+	 .outcome = TAKEN},
 	OF_PREFIX("IPv4: from the address of a prefix that it is to", FROM("203.0.113.5", "203.0.113.5"), MARTIAN),
 	OF_PREFIX("IPv4: from another address of it", FROM("203.0.113.6", "203.0.113.5"), TAKEN),
 	OF_PREFIX("IPv6: from the address of a prefix that it is to", FROM("2001:db8:a::5", "2001:db8:a::5"), MARTIAN),
 	OF_PREFIX("IPv6: from another address of it", FROM("2001:db8:a::6", "2001:db8:a::5"), TAKEN),
-	{.name = "a martian to a pool without a next hop", .client = FROM("127.0.0.1", V4_UNRESOLVED),
+	{.name = "a martian to a pool without a next hop",
+	 .client = FROM("127.0.0.1", V4_UNRESOLVED),
 	 .outcome = {.reason = REASON_martian, .service = UNRESOLVED}},
 };
 

@@ -15,15 +15,34 @@
 #define SHIM6	     140 /* RFC 5533 */
 #define EXPERIMENTAL 253 /* RFC 3692 */
 
-#define FROM4(number) {.from = CLIENT4, .to = V4_##number, .from_port = 40000, .to_port = 443}
-#define FROM6(number) {.from = CLIENT6, .to = V6_##number, .from_port = 40000, .to_port = 443}
+#define FROM4(number)                                                                                                  \
+	{                                                                                                              \
+		.from = CLIENT4, .to = V4_##number, .from_port = 40000, .to_port = 443                                 \
+	}
+#define FROM6(number)                                                                                                  \
+	{                                                                                                              \
+		.from = CLIENT6, .to = V6_##number, .from_port = 40000, .to_port = 443                                 \
+	}
 #define UDP4(number)                                                                                                   \
-	{.from = CLIENT4, .to = V4_##number, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP}
+	{                                                                                                              \
+		.from = CLIENT4, .to = V4_##number, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP        \
+	}
 #define UDP6(number)                                                                                                   \
-	{.from = CLIENT6, .to = V6_##number, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP}
-#define TAKEN(number) {.reason = REASON_forwarded, .service = number, .backend = number}
-#define TAKEN_OUT(number) {.reason = REASON_redirected, .service = number, .backend = number}
-#define PASSED(why) {.reason = REASON_##why}
+	{                                                                                                              \
+		.from = CLIENT6, .to = V6_##number, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP        \
+	}
+#define TAKEN(number)                                                                                                  \
+	{                                                                                                              \
+		.reason = REASON_forwarded, .service = number, .backend = number                                       \
+	}
+#define TAKEN_OUT(number)                                                                                              \
+	{                                                                                                              \
+		.reason = REASON_redirected, .service = number, .backend = number                                      \
+	}
+#define PASSED(why)                                                                                                    \
+	{                                                                                                              \
+		.reason = REASON_##why                                                                                 \
+	}
 
 #define CHANGE(name, statement)                                                                                        \
 	static void name(struct frame *frame)                                                                          \
@@ -31,7 +50,7 @@
 		statement;                                                                                             \
 	}
 
-#define EACH_LENGTH(X) X(4) X(8) X(12) X(16) X(20) X(24) X(28) X(32) X(36) X(40)
+#define EACH_LENGTH(X)	X(4) X(8) X(12) X(16) X(20) X(24) X(28) X(32) X(36) X(40)
 #define OPTIONS(length) CHANGE(options_##length, frame_options(frame, length))
 EACH_LENGTH(OPTIONS)
 
@@ -60,22 +79,29 @@ CHANGE(broadcast, options_12(frame); memset(frame->data, 0xff, 6))
 CHANGE(tagged_options, options_20(frame); frame_tag(frame, 0x8100, 5))
 
 #define LENGTH(length)                                                                                                 \
-	{.name = "IPv4 TCP: " #length " bytes of options", .client = FROM4(IPIP4), .change = options_##length,         \
+	{.name = "IPv4 TCP: " #length " bytes of options",                                                             \
+	 .client = FROM4(IPIP4),                                                                                       \
+	 .change = options_##length,                                                                                   \
 	 .outcome = TAKEN(IPIP4)},                                                                                     \
-	{.name = "IPv4 UDP: " #length " bytes of options", .client = UDP4(IPIP6), .change = options_##length,          \
-	 .outcome = TAKEN(IPIP6)},
+		{.name = "IPv4 UDP: " #length " bytes of options",                                                     \
+		 .client = UDP4(IPIP6),                                                                                \
+		 .change = options_##length,                                                                           \
+		 .outcome = TAKEN(IPIP6)},
 #define MODE4(mode, why)                                                                                               \
 	{.name = "IPv4: options, by " #mode, .client = FROM4(mode), .change = options_8, .outcome = why(mode)},
 #define FINE4(text, how, ...)                                                                                          \
-	{.name = "IPv4: " text, .client = {.from = CLIENT4, .to = V4_GUE4, .to_port = 443, ##__VA_ARGS__},             \
-	 .change = how, .outcome = TAKEN(GUE4)}
+	{                                                                                                              \
+		.name = "IPv4: " text, .client = {.from = CLIENT4, .to = V4_GUE4, .to_port = 443, ##__VA_ARGS__},      \
+		.change = how, .outcome = TAKEN(GUE4)                                                                  \
+	}
 #define HOST4(text, how, why)                                                                                          \
-	{.name = "IPv4: " text, .client = FROM4(GUE4), .change = how, .outcome = PASSED(why)}
+	{                                                                                                              \
+		.name = "IPv4: " text, .client = FROM4(GUE4), .change = how, .outcome = PASSED(why)                    \
+	}
 
 static const struct packet_case options[] = {
-	EACH_LENGTH(LENGTH)
-	MODE4(GUE4, TAKEN) MODE4(GUE6, TAKEN) MODE4(L2, TAKEN) MODE4(IPIP4_OUT, TAKEN_OUT) MODE4(GUE6_OUT, TAKEN_OUT)
-	FINE4("a record route option", record_route),
+	EACH_LENGTH(LENGTH) MODE4(GUE4, TAKEN) MODE4(GUE6, TAKEN) MODE4(L2, TAKEN) MODE4(IPIP4_OUT, TAKEN_OUT)
+		MODE4(GUE6_OUT, TAKEN_OUT) FINE4("a record route option", record_route),
 	FINE4("a loose source route option", source_route),
 	FINE4("an unknown option", unknown_option),
 	FINE4("options, and a wrong header checksum", wrong_checksum),
@@ -90,16 +116,24 @@ static const struct packet_case options[] = {
 	HOST4("the packet ends with its options", ends_with_options, malformed),
 	HOST4("options in a broadcast frame", broadcast, not_unicast),
 	{.name = "IPv4: options, to a port without a service",
-	 .client = {.from = CLIENT4, .to = V4_GUE4, .to_port = 444}, .change = options_8,
+	 .client = {.from = CLIENT4, .to = V4_GUE4, .to_port = 444},
+	 .change = options_8,
 	 .outcome = PASSED(no_service)},
 	{.name = "IPv4: options, to an address that is no VIP",
-	 .client = {.from = CLIENT4, .to = "192.0.2.200", .to_port = 443}, .change = options_40,
+	 .client = {.from = CLIENT4, .to = "192.0.2.200", .to_port = 443},
+	 .change = options_40,
 	 .outcome = PASSED(no_service)},
-	{.name = "IPv4: options before GRE", .client = {.from = CLIENT4, .to = V4_GUE4, .protocol = IPPROTO_GRE},
-	 .change = options_8, .outcome = PASSED(not_tcp_udp)},
-	{.name = "IPv4: options, from a martian", .client = {.from = "127.0.0.1", .to = V4_GUE4, .to_port = 443},
-	 .change = options_8, .outcome = {.reason = REASON_martian, .service = GUE4}},
-	{.name = "IPv4: options, to a backend without a next hop", .client = FROM4(UNRESOLVED), .change = options_8,
+	{.name = "IPv4: options before GRE",
+	 .client = {.from = CLIENT4, .to = V4_GUE4, .protocol = IPPROTO_GRE},
+	 .change = options_8,
+	 .outcome = PASSED(not_tcp_udp)},
+	{.name = "IPv4: options, from a martian",
+	 .client = {.from = "127.0.0.1", .to = V4_GUE4, .to_port = 443},
+	 .change = options_8,
+	 .outcome = {.reason = REASON_martian, .service = GUE4}},
+	{.name = "IPv4: options, to a backend without a next hop",
+	 .client = FROM4(UNRESOLVED),
+	 .change = options_8,
 	 .outcome = {.reason = REASON_no_next_hop, .service = UNRESOLVED}},
 };
 
@@ -185,40 +219,54 @@ CHANGE(plain_mobility, frame->data[FRAME_IP + 6] = MOBILITY)
 CHANGE(broadcast6, HOP(frame, 8); memcpy(frame->data, "\x33\x33\x00\x00\x00\x01", 6))
 
 #define FINE6(text, how, ...)                                                                                          \
-	{.name = "IPv6: " text, .client = {.from = CLIENT6, .to = V6_GUE4, .to_port = 443, ##__VA_ARGS__},             \
-	 .change = how, .outcome = TAKEN(GUE4)}
+	{                                                                                                              \
+		.name = "IPv6: " text, .client = {.from = CLIENT6, .to = V6_GUE4, .to_port = 443, ##__VA_ARGS__},      \
+		.change = how, .outcome = TAKEN(GUE4)                                                                  \
+	}
 #define UDP .protocol = IPPROTO_UDP
 #define HOST6(text, how, why)                                                                                          \
-	{.name = "IPv6: " text, .client = FROM6(GUE4), .change = how, .outcome = PASSED(why)}
+	{                                                                                                              \
+		.name = "IPv6: " text, .client = FROM6(GUE4), .change = how, .outcome = PASSED(why)                    \
+	}
 #define MODE6(mode, why)                                                                                               \
-	{.name = "IPv6: extension headers, by " #mode, .client = FROM6(mode), .change = as_recommended,                \
+	{.name = "IPv6: extension headers, by " #mode,                                                                 \
+	 .client = FROM6(mode),                                                                                        \
+	 .change = as_recommended,                                                                                     \
 	 .outcome = why(mode)},
 
 static const struct packet_case extensions[] = {
-	FINE6("hop-by-hop options", hop), FINE6("hop-by-hop options, UDP", hop, UDP),
-	FINE6("hop-by-hop options of 16 bytes", hop_16), FINE6("hop-by-hop options of 64 bytes", hop_64),
+	FINE6("hop-by-hop options", hop),
+	FINE6("hop-by-hop options, UDP", hop, UDP),
+	FINE6("hop-by-hop options of 16 bytes", hop_16),
+	FINE6("hop-by-hop options of 64 bytes", hop_64),
 	FINE6("hop-by-hop options of 264 bytes", hop_264),
-	FINE6("destination options", destination), FINE6("destination options, UDP", destination, UDP),
+	FINE6("destination options", destination),
+	FINE6("destination options, UDP", destination, UDP),
 	FINE6("destination options of 24 bytes", destination_24),
 	FINE6("destination options of 512 bytes", destination_512),
 	FINE6("a routing header of type 0 at its end", route_0),
 	FINE6("a routing header of type 2 at its end", route_2),
-	FINE6("a segment routing header at its end", route_4), FINE6("the same, UDP", route_4, UDP),
+	FINE6("a segment routing header at its end", route_4),
+	FINE6("the same, UDP", route_4, UDP),
 	FINE6("a routing header of an unknown type at its end", route_unknown),
-	FINE6("an atomic fragment", atomic), FINE6("an atomic fragment, UDP", atomic, UDP),
-	FINE6("all of them in RFC 8200's order", as_recommended), FINE6("all of them, UDP", as_recommended, UDP),
+	FINE6("an atomic fragment", atomic),
+	FINE6("an atomic fragment, UDP", atomic, UDP),
+	FINE6("all of them in RFC 8200's order", as_recommended),
+	FINE6("all of them, UDP", as_recommended, UDP),
 	FINE6("hop-by-hop options that are not the first, left to the backend", hop_last),
-	FINE6("2 headers", chain_2), FINE6("3 headers", chain_3), FINE6("4 headers", chain_4),
-	FINE6("5 headers", chain_5), FINE6("6 headers, as many as are read", chain_6),
+	FINE6("2 headers", chain_2),
+	FINE6("3 headers", chain_3),
+	FINE6("4 headers", chain_4),
+	FINE6("5 headers", chain_5),
+	FINE6("6 headers, as many as are read", chain_6),
 	FINE6("6 headers, UDP", chain_6, UDP),
 	FINE6("extension headers, and hop limit 1", chain_2, .ttl = 1),
 	FINE6("extension headers, traffic class copied outward", chain_2, .tos = 0xb9),
 	FINE6("extension headers behind a VLAN tag", tagged_hop),
 	FINE6("a SYN with extension headers", hop, .tcp_flags = 0x02),
 	FINE6("a header, and the least behind it", eight_behind6),
-	MODE6(IPIP4, TAKEN) MODE6(IPIP6, TAKEN) MODE6(GUE6, TAKEN) MODE6(L2, TAKEN)
-	MODE6(IPIP6_OUT, TAKEN_OUT) MODE6(GUE4_OUT, TAKEN_OUT)
-	HOST6("7 headers", chain_7, extensions),
+	MODE6(IPIP4, TAKEN) MODE6(IPIP6, TAKEN) MODE6(GUE6, TAKEN) MODE6(L2, TAKEN) MODE6(IPIP6_OUT, TAKEN_OUT)
+		MODE6(GUE4_OUT, TAKEN_OUT) HOST6("7 headers", chain_7, extensions),
 	HOST6("40 headers", chain_40, extensions),
 	HOST6("a header beyond the first kilobyte", kilobyte, extensions),
 	HOST6("a routing header of type 0 with a way to go", route_0_on, extensions),
@@ -249,17 +297,24 @@ static const struct packet_case extensions[] = {
 	HOST6("a header says that it is longer than the packet", length_lies, malformed),
 	HOST6("a header in a multicast frame", broadcast6, not_unicast),
 	{.name = "IPv6: headers, to a port without a service",
-	 .client = {.from = CLIENT6, .to = V6_GUE4, .to_port = 444}, .change = as_recommended,
+	 .client = {.from = CLIENT6, .to = V6_GUE4, .to_port = 444},
+	 .change = as_recommended,
 	 .outcome = PASSED(no_service)},
 	{.name = "IPv6: headers, to an address that is no VIP",
-	 .client = {.from = CLIENT6, .to = "2001:db8::200", .to_port = 443}, .change = as_recommended,
+	 .client = {.from = CLIENT6, .to = "2001:db8::200", .to_port = 443},
+	 .change = as_recommended,
 	 .outcome = PASSED(no_service)},
 	{.name = "IPv6: hop-by-hop options before ICMPv6 to the host",
-	 .client = {.from = CLIENT6, .to = "2001:db8::200", .protocol = IPPROTO_ICMPV6}, .change = hop,
+	 .client = {.from = CLIENT6, .to = "2001:db8::200", .protocol = IPPROTO_ICMPV6},
+	 .change = hop,
 	 .outcome = PASSED(not_tcp_udp)},
-	{.name = "IPv6: headers, from a martian", .client = {.from = "ff02::1", .to = V6_GUE4, .to_port = 443},
-	 .change = hop, .outcome = {.reason = REASON_martian, .service = GUE4}},
-	{.name = "IPv6: headers, to a backend without a next hop", .client = FROM6(UNWRITTEN), .change = hop,
+	{.name = "IPv6: headers, from a martian",
+	 .client = {.from = "ff02::1", .to = V6_GUE4, .to_port = 443},
+	 .change = hop,
+	 .outcome = {.reason = REASON_martian, .service = GUE4}},
+	{.name = "IPv6: headers, to a backend without a next hop",
+	 .client = FROM6(UNWRITTEN),
+	 .change = hop,
 	 .outcome = {.reason = REASON_no_next_hop, .service = UNWRITTEN}},
 };
 

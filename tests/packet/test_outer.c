@@ -7,8 +7,14 @@
 #include "packet/frame_parts.h"
 #include "packet/packet_case.h"
 
-#define TCP4(number, ...) {.from = CLIENT4, .to = V4_##number, .from_port = 40000, .to_port = 443, ##__VA_ARGS__}
-#define TCP6(number, ...) {.from = CLIENT6, .to = V6_##number, .from_port = 40000, .to_port = 443, ##__VA_ARGS__}
+#define TCP4(number, ...)                                                                                              \
+	{                                                                                                              \
+		.from = CLIENT4, .to = V4_##number, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                  \
+	}
+#define TCP6(number, ...)                                                                                              \
+	{                                                                                                              \
+		.from = CLIENT6, .to = V6_##number, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                  \
+	}
 #define HERE .ifindex = FIXTURE_INTERFACE, .mtu = 1500
 
 static const struct target ttl[WORLD_BACKENDS] = {
@@ -70,28 +76,45 @@ CHANGE(label, frame->data[FRAME_IP + 1] |= 0xf; frame_put16(frame, FRAME_IP + 2,
 CHANGE(first, frame_fragment(frame, 1, 0, 16))
 
 #define WAY(why, targets, number)                                                                                      \
-	{.reason = REASON_##why, .service = number, .backend = number, .target = &targets[number]}
+	{                                                                                                              \
+		.reason = REASON_##why, .service = number, .backend = number, .target = &targets[number]               \
+	}
 #define CHOSEN(text, bits, how, targets, number, change_it)                                                            \
-	{.name = text ": IPv4 by " #number, .features = bits, .setup = how, .client = TCP4(number, .tos = 0x03),       \
-	 .change = change_it, .outcome = WAY(forwarded, targets, number)},                                             \
-	{.name = text ": IPv6 by " #number, .features = bits, .setup = how, .client = TCP6(number, .tos = 0xb8),       \
-	 .change = change_it, .outcome = WAY(forwarded, targets, number)}
+	{.name = text ": IPv4 by " #number,                                                                            \
+	 .features = bits,                                                                                             \
+	 .setup = how,                                                                                                 \
+	 .client = TCP4(number, .tos = 0x03),                                                                          \
+	 .change = change_it,                                                                                          \
+	 .outcome = WAY(forwarded, targets, number)},                                                                  \
+	{                                                                                                              \
+		.name = text ": IPv6 by " #number, .features = bits, .setup = how,                                     \
+		.client = TCP6(number, .tos = 0xb8), .change = change_it, .outcome = WAY(forwarded, targets, number)   \
+	}
 
 static const struct packet_case chosen[] = {
-	CHOSEN("TTL 1", 0, with_ttl, ttl, IPIP4, NULL), CHOSEN("hop limit 255", 0, with_ttl, ttl, IPIP6, NULL),
-	CHOSEN("TTL 255", 0, with_ttl, ttl, GUE4, NULL), CHOSEN("hop limit 1", 0, with_ttl, ttl, GUE6, NULL),
+	CHOSEN("TTL 1", 0, with_ttl, ttl, IPIP4, NULL),
+	CHOSEN("hop limit 255", 0, with_ttl, ttl, IPIP6, NULL),
+	CHOSEN("TTL 255", 0, with_ttl, ttl, GUE4, NULL),
+	CHOSEN("hop limit 1", 0, with_ttl, ttl, GUE6, NULL),
 	CHOSEN("a TTL leaves L2 alone", 0, with_ttl, ttl, L2, NULL),
 	CHOSEN("TTL 255, slow path", 0, with_ttl, ttl, GUE4, more),
 	CHOSEN("hop limit 255, in a VLAN", 0, with_ttl, ttl, IPIP6, tagged),
 	CHOSEN("df: false", 0, with_no_df, no_df, IPIP4, NULL),
 	CHOSEN("df: false, TTL 128", 0, with_no_df, no_df, GUE4, NULL),
 	CHOSEN("df: false, slow path", 0, with_no_df, no_df, GUE4, more),
-	{.name = "df: false, of a packet that may be fragmented", .setup = with_no_df, .client = TCP4(IPIP4),
-	 .change = may_fragment, .outcome = WAY(forwarded, no_df, IPIP4)},
-	{.name = "df: true, of a packet that may be fragmented", .client = TCP4(IPIP4), .change = may_fragment,
+	{.name = "df: false, of a packet that may be fragmented",
+	 .setup = with_no_df,
+	 .client = TCP4(IPIP4),
+	 .change = may_fragment,
+	 .outcome = WAY(forwarded, no_df, IPIP4)},
+	{.name = "df: true, of a packet that may be fragmented",
+	 .client = TCP4(IPIP4),
+	 .change = may_fragment,
 	 .outcome = {.reason = REASON_forwarded, .service = IPIP4, .backend = IPIP4}},
-	{.name = "df: false, too big: told to the client all the same", .setup = with_no_df,
-	 .client = TCP4(GUE4, .ip_length = 1473), .change = may_fragment,
+	{.name = "df: false, too big: told to the client all the same",
+	 .setup = with_no_df,
+	 .client = TCP4(GUE4, .ip_length = 1473),
+	 .change = may_fragment,
 	 .outcome = {.reason = REASON_too_big_told, .service = GUE4, .mtu = 1472}},
 	CHOSEN("a source of 16 bits", FEATURE_ENTROPY, with_sources, sources, IPIP4, NULL),
 	CHOSEN("a source of 32 bits", FEATURE_ENTROPY, with_sources, sources, IPIP6, NULL),
@@ -101,11 +124,19 @@ static const struct packet_case chosen[] = {
 	CHOSEN("a source of 16 bits, slow path", FEATURE_ENTROPY, with_sources, sources, IPIP4, more),
 	CHOSEN("a source of 32 bits, in a VLAN", FEATURE_ENTROPY, with_sources, sources, IPIP6, tagged),
 	CHOSEN("a source of 16 bits, a first fragment", FEATURE_ENTROPY, with_sources, sources, IPIP4, first),
-	{.name = "a source of 1 bit, to a tagged next hop: IPv4", .features = FEATURE_ENTROPY, .setup = with_sources,
-	 .client = TCP4(L2_OUT), .outcome = WAY(redirected, sources, L2_OUT)},
-	{.name = "a source of 1 bit, to a tagged next hop: IPv6", .features = FEATURE_ENTROPY, .setup = with_sources,
-	 .client = TCP6(L2_OUT), .outcome = WAY(redirected, sources, L2_OUT)},
-	{.name = "the client's flow label stays inside", .client = TCP6(GUE6), .change = label,
+	{.name = "a source of 1 bit, to a tagged next hop: IPv4",
+	 .features = FEATURE_ENTROPY,
+	 .setup = with_sources,
+	 .client = TCP4(L2_OUT),
+	 .outcome = WAY(redirected, sources, L2_OUT)},
+	{.name = "a source of 1 bit, to a tagged next hop: IPv6",
+	 .features = FEATURE_ENTROPY,
+	 .setup = with_sources,
+	 .client = TCP6(L2_OUT),
+	 .outcome = WAY(redirected, sources, L2_OUT)},
+	{.name = "the client's flow label stays inside",
+	 .client = TCP6(GUE6),
+	 .change = label,
 	 .outcome = {.reason = REASON_forwarded, .service = GUE6, .backend = GUE6}},
 };
 
@@ -140,8 +171,9 @@ static void flow(struct frame *in, unsigned int number, bool v6, __u16 service)
 	char vip[32];
 
 	snprintf(vip, sizeof(vip), v6 ? "2001:db8::%x" : "192.0.2.%u", service);
-	frame_client(in, &(struct client){.from = v6 ? CLIENT6 : CLIENT4, .to = vip, .from_port = 1 + number * 13,
-					  .to_port = 443});
+	frame_client(in,
+		     &(struct client){
+			     .from = v6 ? CLIENT6 : CLIENT4, .to = vip, .from_port = 1 + number * 13, .to_port = 443});
 }
 
 /* Of 2,000 flows: the bits are the hash's, and IPv4's checksum has them. */

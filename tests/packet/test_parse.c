@@ -9,13 +9,31 @@
 
 #include "packet/packet_case.h"
 
-#define IPV4_TCP {.from = CLIENT4, .to = V4_IPIP4, .from_port = 40000, .to_port = 443}
-#define IPV4_UDP {.from = CLIENT4, .to = V4_GUE4, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP}
-#define IPV6_TCP {.from = CLIENT6, .to = V6_IPIP6, .from_port = 40000, .to_port = 443}
-#define IPV6_UDP {.from = CLIENT6, .to = V6_GUE6, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP}
+#define IPV4_TCP                                                                                                       \
+	{                                                                                                              \
+		.from = CLIENT4, .to = V4_IPIP4, .from_port = 40000, .to_port = 443                                    \
+	}
+#define IPV4_UDP                                                                                                       \
+	{                                                                                                              \
+		.from = CLIENT4, .to = V4_GUE4, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP            \
+	}
+#define IPV6_TCP                                                                                                       \
+	{                                                                                                              \
+		.from = CLIENT6, .to = V6_IPIP6, .from_port = 40000, .to_port = 443                                    \
+	}
+#define IPV6_UDP                                                                                                       \
+	{                                                                                                              \
+		.from = CLIENT6, .to = V6_GUE6, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP            \
+	}
 
-#define PASSED(why) {.reason = REASON_##why}
-#define TAKEN(number) {.reason = REASON_forwarded, .service = number, .backend = number}
+#define PASSED(why)                                                                                                    \
+	{                                                                                                              \
+		.reason = REASON_##why                                                                                 \
+	}
+#define TAKEN(number)                                                                                                  \
+	{                                                                                                              \
+		.reason = REASON_forwarded, .service = number, .backend = number                                       \
+	}
 
 /* A change that is one assignment is written where it is used. */
 #define CHANGE(name, statement)                                                                                        \
@@ -32,8 +50,14 @@ CHANGE(type_swapped, frame_put16(frame, 12, 0x0008))
 CHANGE(type_ipv6, frame_put16(frame, 12, 0x86dd))
 CHANGE(type_ipv4, frame_put16(frame, 12, 0x0800))
 
-#define ETHER(text, how) {.name = text, .client = IPV4_TCP, .change = how, .outcome = PASSED(not_ip)}
-#define ETHER6(text, how) {.name = text, .client = IPV6_TCP, .change = how, .outcome = PASSED(not_ip)}
+#define ETHER(text, how)                                                                                               \
+	{                                                                                                              \
+		.name = text, .client = IPV4_TCP, .change = how, .outcome = PASSED(not_ip)                             \
+	}
+#define ETHER6(text, how)                                                                                              \
+	{                                                                                                              \
+		.name = text, .client = IPV6_TCP, .change = how, .outcome = PASSED(not_ip)                             \
+	}
 
 static const struct packet_case ethernet[] = {
 	ETHER("ARP", arp),
@@ -98,9 +122,18 @@ CHANGE(broadcast, memset(frame->data, 0xff, 6))
 CHANGE(multicast, memcpy(frame->data, "\x01\x00\x5e\x00\x02\x0a", 6))
 CHANGE(multicast6, memcpy(frame->data, "\x33\x33\x00\x00\x00\x10", 6))
 
-#define IP4(text, how, why) {.name = "IPv4: " text, .client = IPV4_TCP, .change = how, .outcome = PASSED(why)}
-#define UDP4(text, how, why) {.name = "IPv4 UDP: " text, .client = IPV4_UDP, .change = how, .outcome = PASSED(why)}
-#define FINE4(text, how) {.name = "IPv4: " text, .client = IPV4_TCP, .change = how, .outcome = TAKEN(IPIP4)}
+#define IP4(text, how, why)                                                                                            \
+	{                                                                                                              \
+		.name = "IPv4: " text, .client = IPV4_TCP, .change = how, .outcome = PASSED(why)                       \
+	}
+#define UDP4(text, how, why)                                                                                           \
+	{                                                                                                              \
+		.name = "IPv4 UDP: " text, .client = IPV4_UDP, .change = how, .outcome = PASSED(why)                   \
+	}
+#define FINE4(text, how)                                                                                               \
+	{                                                                                                              \
+		.name = "IPv4: " text, .client = IPV4_TCP, .change = how, .outcome = TAKEN(IPIP4)                      \
+	}
 
 static const struct packet_case ipv4[] = {
 	FINE4("as it is", NULL),
@@ -144,9 +177,18 @@ CHANGE(payload_one_more, PAYLOAD(frame, frame->length - FRAME_TRANSPORT6 + 1))
 CHANGE(payload_65535, PAYLOAD(frame, 65535))
 CHANGE(payload_wraps, PAYLOAD(frame, 65536 - 40 + 8))
 
-#define IP6(text, how, why) {.name = "IPv6: " text, .client = IPV6_TCP, .change = how, .outcome = PASSED(why)}
-#define UDP6(text, how, why) {.name = "IPv6 UDP: " text, .client = IPV6_UDP, .change = how, .outcome = PASSED(why)}
-#define FINE6(text, how) {.name = "IPv6: " text, .client = IPV6_TCP, .change = how, .outcome = TAKEN(IPIP6)}
+#define IP6(text, how, why)                                                                                            \
+	{                                                                                                              \
+		.name = "IPv6: " text, .client = IPV6_TCP, .change = how, .outcome = PASSED(why)                       \
+	}
+#define UDP6(text, how, why)                                                                                           \
+	{                                                                                                              \
+		.name = "IPv6 UDP: " text, .client = IPV6_UDP, .change = how, .outcome = PASSED(why)                   \
+	}
+#define FINE6(text, how)                                                                                               \
+	{                                                                                                              \
+		.name = "IPv6: " text, .client = IPV6_TCP, .change = how, .outcome = TAKEN(IPIP6)                      \
+	}
 
 static const struct packet_case ipv6[] = {
 	FINE6("as it is", NULL),
@@ -167,12 +209,16 @@ static const struct packet_case ipv6[] = {
 
 #define OTHER4(text, number) OTHER4_AS(text, number, not_tcp_udp)
 #define OTHER4_AS(text, number, why)                                                                                   \
-	{.name = "IPv4: " text, .client = {.from = CLIENT4, .to = V4_IPIP4, .protocol = number},                       \
-	 .outcome = PASSED(why)}
+	{                                                                                                              \
+		.name = "IPv4: " text, .client = {.from = CLIENT4, .to = V4_IPIP4, .protocol = number},                \
+		.outcome = PASSED(why)                                                                                 \
+	}
 #define OTHER6(text, number) OTHER6_AS(text, number, not_tcp_udp)
 #define OTHER6_AS(text, number, why)                                                                                   \
-	{.name = "IPv6: " text, .client = {.from = CLIENT6, .to = V6_IPIP6, .protocol = number},                       \
-	 .outcome = PASSED(why)}
+	{                                                                                                              \
+		.name = "IPv6: " text, .client = {.from = CLIENT6, .to = V6_IPIP6, .protocol = number},                \
+		.outcome = PASSED(why)                                                                                 \
+	}
 
 CHANGE(hop_by_hop, frame->data[FRAME_IP + 6] = 0)
 CHANGE(protocol_0, frame->data[FRAME_IP + 9] = 0; frame_checksum4(frame))
@@ -191,8 +237,10 @@ static const struct packet_case protocols[] = {
 	OTHER4("SCTP", IPPROTO_SCTP),
 	OTHER4("protocol 255", 255),
 	IP4("protocol 0", protocol_0, not_tcp_udp),
-	{.name = "IPv4: ICMP unreachable", .client = {.from = CLIENT4, .to = V4_IPIP4, .protocol = IPPROTO_ICMP},
-	 .change = unreachable, .outcome = PASSED(not_tcp_udp)},
+	{.name = "IPv4: ICMP unreachable",
+	 .client = {.from = CLIENT4, .to = V4_IPIP4, .protocol = IPPROTO_ICMP},
+	 .change = unreachable,
+	 .outcome = PASSED(not_tcp_udp)},
 	OTHER6("ICMPv6 echo", IPPROTO_ICMPV6),
 	OTHER6("no next header", IPPROTO_NONE),
 	OTHER6("ICMP, which is none here", IPPROTO_ICMP),
@@ -206,7 +254,8 @@ static const struct packet_case protocols[] = {
 	IP6("a multicast frame", multicast6, not_unicast),
 	IP6("hop-by-hop options longer than the packet", hop_by_hop, malformed),
 	{.name = "IPv6: ICMPv6 packet too big",
-	 .client = {.from = CLIENT6, .to = V6_IPIP6, .protocol = IPPROTO_ICMPV6}, .change = packet_too_big,
+	 .client = {.from = CLIENT6, .to = V6_IPIP6, .protocol = IPPROTO_ICMPV6},
+	 .change = packet_too_big,
 	 .outcome = PASSED(not_tcp_udp)},
 };
 
@@ -252,10 +301,8 @@ static const struct case_group groups[] = {
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest cut[] = {
-		cmocka_unit_test(ipv4_tcp_cut_everywhere),
-		cmocka_unit_test(ipv4_udp_cut_everywhere),
-		cmocka_unit_test(ipv6_tcp_cut_everywhere),
-		cmocka_unit_test(ipv6_udp_cut_everywhere),
+		cmocka_unit_test(ipv4_tcp_cut_everywhere),	  cmocka_unit_test(ipv4_udp_cut_everywhere),
+		cmocka_unit_test(ipv6_tcp_cut_everywhere),	  cmocka_unit_test(ipv6_udp_cut_everywhere),
 		cmocka_unit_test(ipv4_1500_bytes_cut_everywhere),
 	};
 	int failed = GROUPS_RUN(argc, argv, groups);

@@ -5,11 +5,23 @@
 
 #include "packet/packet_case.h"
 
-#define TO(address, port, ...) {.from = CLIENT4, .to = address, .from_port = 40000, .to_port = port, ##__VA_ARGS__}
-#define TO6(address, port, ...) {.from = CLIENT6, .to = address, .from_port = 40000, .to_port = port, ##__VA_ARGS__}
+#define TO(address, port, ...)                                                                                         \
+	{                                                                                                              \
+		.from = CLIENT4, .to = address, .from_port = 40000, .to_port = port, ##__VA_ARGS__                     \
+	}
+#define TO6(address, port, ...)                                                                                        \
+	{                                                                                                              \
+		.from = CLIENT6, .to = address, .from_port = 40000, .to_port = port, ##__VA_ARGS__                     \
+	}
 #define UDP .protocol = IPPROTO_UDP
-#define TAKEN(number) {.reason = REASON_forwarded, .service = number, .backend = number}
-#define NOT_OURS {.reason = REASON_no_service}
+#define TAKEN(number)                                                                                                  \
+	{                                                                                                              \
+		.reason = REASON_forwarded, .service = number, .backend = number                                       \
+	}
+#define NOT_OURS                                                                                                       \
+	{                                                                                                              \
+		.reason = REASON_no_service                                                                            \
+	}
 
 #define ALL_FEATURES (FEATURE_ANY_PORT | FEATURE_PREFIX4 | FEATURE_PREFIX6)
 
@@ -25,17 +37,24 @@ static const struct packet_case exact[] = {
 	{.name = "the address before", .client = TO("192.0.2.0", 443), .outcome = NOT_OURS},
 	{.name = "the address after the last", .client = TO("192.0.2.13", 443), .outcome = NOT_OURS},
 	{.name = "another IPv6 address", .client = TO6("2001:db8:1::1", 443), .outcome = NOT_OURS},
-	{.name = "an IPv6 address that differs in its first bit", .client = TO6("a001:db8::1", 443),
+	{.name = "an IPv6 address that differs in its first bit",
+	 .client = TO6("a001:db8::1", 443),
 	 .outcome = NOT_OURS},
 	{.name = "the IPv4-mapped form of a VIP", .client = TO6("::ffff:192.0.2.1", 443), .outcome = NOT_OURS},
 	{.name = "a reply of the VIP",
-	 .client = {.from = V4_IPIP4, .to = CLIENT4, .from_port = 443, .to_port = 40000}, .outcome = NOT_OURS},
-	{.name = "a reply of the IPv6 VIP",
-	 .client = {.from = V6_IPIP4, .to = CLIENT6, .from_port = 443, .to_port = 40000}, .outcome = NOT_OURS},
-	{.name = "the host's own SSH", .client = TO("10.1.0.2", 22), .outcome = NOT_OURS},
-	{.name = "any other with all features", .features = ALL_FEATURES, .client = TO(V4_IPIP4, 80),
+	 .client = {.from = V4_IPIP4, .to = CLIENT4, .from_port = 443, .to_port = 40000},
 	 .outcome = NOT_OURS},
-	{.name = "any other IPv6 with all features", .features = ALL_FEATURES, .client = TO6(V6_IPIP4, 80),
+	{.name = "a reply of the IPv6 VIP",
+	 .client = {.from = V6_IPIP4, .to = CLIENT6, .from_port = 443, .to_port = 40000},
+	 .outcome = NOT_OURS},
+	{.name = "the host's own SSH", .client = TO("10.1.0.2", 22), .outcome = NOT_OURS},
+	{.name = "any other with all features",
+	 .features = ALL_FEATURES,
+	 .client = TO(V4_IPIP4, 80),
+	 .outcome = NOT_OURS},
+	{.name = "any other IPv6 with all features",
+	 .features = ALL_FEATURES,
+	 .client = TO6(V6_IPIP4, 80),
 	 .outcome = NOT_OURS},
 };
 
@@ -56,7 +75,10 @@ static void one_vip(struct fixture *fixture)
 	fixture_vip(fixture, "2001:db8::1", 0, IPPROTO_TCP, &any_tcp);
 }
 
-#define ONE_VIP(text, has, ...) {.name = text, .setup = one_vip, .features = has, __VA_ARGS__}
+#define ONE_VIP(text, has, ...)                                                                                        \
+	{                                                                                                              \
+		.name = text, .setup = one_vip, .features = has, __VA_ARGS__                                           \
+	}
 
 static const struct packet_case ports[] = {
 	ONE_VIP("443/tcp", 0, .client = TO("192.0.2.1", 443), .outcome = TAKEN(IPIP4)),
@@ -123,8 +145,14 @@ static void prefixes(struct fixture *fixture)
 }
 
 /* The backend of this number is behind the other interface. */
-#define TAKEN_OUT(number) {.reason = REASON_redirected, .service = number, .backend = number}
-#define PREFIX(text, has, ...) {.name = text, .setup = prefixes, .features = has, __VA_ARGS__}
+#define TAKEN_OUT(number)                                                                                              \
+	{                                                                                                              \
+		.reason = REASON_redirected, .service = number, .backend = number                                      \
+	}
+#define PREFIX(text, has, ...)                                                                                         \
+	{                                                                                                              \
+		.name = text, .setup = prefixes, .features = has, __VA_ARGS__                                          \
+	}
 
 static const struct packet_case longest[] = {
 	PREFIX("an address of a prefix", FEATURE_PREFIX4, .client = TO("203.7.1.2", 443), .outcome = TAKEN(WIDE)),
@@ -141,8 +169,8 @@ static const struct packet_case longest[] = {
 	PREFIX("a prefix of 53/udp", FEATURE_PREFIX4, .client = TO("203.0.113.1", 53, UDP), .outcome = TAKEN(WIDE)),
 	PREFIX("an address comes before its prefixes", FEATURE_PREFIX4, .client = TO("203.0.113.70", 80),
 	       .outcome = TAKEN(ADDRESS)),
-	PREFIX("an address without that port leaves it to a prefix", FEATURE_PREFIX4,
-	       .client = TO("203.0.113.70", 443), .outcome = TAKEN(LONGEST)),
+	PREFIX("an address without that port leaves it to a prefix", FEATURE_PREFIX4, .client = TO("203.0.113.70", 443),
+	       .outcome = TAKEN(LONGEST)),
 	PREFIX("an address with any port comes before a prefix with the port", FEATURE_PREFIX4 | FEATURE_ANY_PORT,
 	       .client = TO("203.0.113.70", 443), .outcome = TAKEN(ANY_PORT_OF_ADDRESS)),
 	PREFIX("a prefix with any port", FEATURE_PREFIX4 | FEATURE_ANY_PORT, .client = TO("203.0.113.71", 22),
@@ -158,8 +186,8 @@ static const struct packet_case longest[] = {
 	PREFIX("IPv6: an address of a prefix", FEATURE_PREFIX6, .client = TO6("2001:db8:ff::1", 443),
 	       .outcome = TAKEN(WIDE)),
 	PREFIX("IPv6: its first address", FEATURE_PREFIX6, .client = TO6("2001:db8::", 443), .outcome = TAKEN(WIDE)),
-	PREFIX("IPv6: its last address", FEATURE_PREFIX6,
-	       .client = TO6("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 443), .outcome = TAKEN(WIDE)),
+	PREFIX("IPv6: its last address", FEATURE_PREFIX6, .client = TO6("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 443),
+	       .outcome = TAKEN(WIDE)),
 	PREFIX("IPv6: the address before it", FEATURE_PREFIX6,
 	       .client = TO6("2001:db7:ffff:ffff:ffff:ffff:ffff:ffff", 443), .outcome = NOT_OURS),
 	PREFIX("IPv6: the address behind it", FEATURE_PREFIX6, .client = TO6("2001:db9::", 443), .outcome = NOT_OURS),
@@ -177,9 +205,8 @@ static const struct packet_case longest[] = {
 	       .outcome = TAKEN(WIDE)),
 	PREFIX("IPv6: an address comes before its prefixes", FEATURE_PREFIX6, .client = TO6("2001:db8:a:b::70", 80),
 	       .outcome = TAKEN(ADDRESS)),
-	PREFIX("IPv6: an address with any port comes before a prefix with the port",
-	       FEATURE_PREFIX6 | FEATURE_ANY_PORT, .client = TO6("2001:db8:a:b::70", 443),
-	       .outcome = TAKEN(ANY_PORT_OF_ADDRESS)),
+	PREFIX("IPv6: an address with any port comes before a prefix with the port", FEATURE_PREFIX6 | FEATURE_ANY_PORT,
+	       .client = TO6("2001:db8:a:b::70", 443), .outcome = TAKEN(ANY_PORT_OF_ADDRESS)),
 	PREFIX("IPv6: a prefix with any port", FEATURE_PREFIX6 | FEATURE_ANY_PORT,
 	       .client = TO6("2001:db8:a:b::71", 22), .outcome = TAKEN_OUT(ANY_PORT_OF_PREFIX)),
 	PREFIX("IPv6: a prefix with the port comes before any port", FEATURE_PREFIX6 | FEATURE_ANY_PORT,
@@ -220,24 +247,51 @@ static void host_prefixes(struct fixture *fixture)
 }
 
 static const struct packet_case prefix_edges[] = {
-	{.name = "a short prefix with the port comes before a longer one with any", .features = ALL_FEATURES,
-	 .setup = any_prefix_inside, .client = TO("203.0.113.129", 443), .outcome = TAKEN(WIDE)},
-	{.name = "IPv6: a short prefix with the port comes before a longer one with any", .features = ALL_FEATURES,
-	 .setup = any_prefix_inside, .client = TO6("2001:db8::1", 443), .outcome = TAKEN(WIDE)},
-	{.name = "a prefix of length 0 takes every address", .features = ALL_FEATURES, .setup = default_routes,
-	 .client = TO("255.255.255.255", 9), .outcome = TAKEN(WIDE)},
-	{.name = "IPv6: a prefix of length 0 takes every address", .features = ALL_FEATURES, .setup = default_routes,
-	 .client = TO6("ff02::1", 9), .outcome = TAKEN(LONG)},
-	{.name = "a prefix of length 0 takes its protocol alone", .features = ALL_FEATURES, .setup = default_routes,
-	 .client = TO("192.0.2.1", 9, UDP), .outcome = NOT_OURS},
-	{.name = "a prefix of length 32", .features = ALL_FEATURES, .setup = host_prefixes,
-	 .client = TO("203.0.113.9", 443), .outcome = TAKEN(WIDE)},
-	{.name = "beside a prefix of length 32", .features = ALL_FEATURES, .setup = host_prefixes,
-	 .client = TO("203.0.113.8", 443), .outcome = NOT_OURS},
-	{.name = "a prefix of length 128", .features = ALL_FEATURES, .setup = host_prefixes,
-	 .client = TO6("2001:db8::9", 443), .outcome = TAKEN(LONG)},
-	{.name = "beside a prefix of length 128", .features = ALL_FEATURES, .setup = host_prefixes,
-	 .client = TO6("2001:db8::8", 443), .outcome = NOT_OURS},
+	{.name = "a short prefix with the port comes before a longer one with any",
+	 .features = ALL_FEATURES,
+	 .setup = any_prefix_inside,
+	 .client = TO("203.0.113.129", 443),
+	 .outcome = TAKEN(WIDE)},
+	{.name = "IPv6: a short prefix with the port comes before a longer one with any",
+	 .features = ALL_FEATURES,
+	 .setup = any_prefix_inside,
+	 .client = TO6("2001:db8::1", 443),
+	 .outcome = TAKEN(WIDE)},
+	{.name = "a prefix of length 0 takes every address",
+	 .features = ALL_FEATURES,
+	 .setup = default_routes,
+	 .client = TO("255.255.255.255", 9),
+	 .outcome = TAKEN(WIDE)},
+	{.name = "IPv6: a prefix of length 0 takes every address",
+	 .features = ALL_FEATURES,
+	 .setup = default_routes,
+	 .client = TO6("ff02::1", 9),
+	 .outcome = TAKEN(LONG)},
+	{.name = "a prefix of length 0 takes its protocol alone",
+	 .features = ALL_FEATURES,
+	 .setup = default_routes,
+	 .client = TO("192.0.2.1", 9, UDP),
+	 .outcome = NOT_OURS},
+	{.name = "a prefix of length 32",
+	 .features = ALL_FEATURES,
+	 .setup = host_prefixes,
+	 .client = TO("203.0.113.9", 443),
+	 .outcome = TAKEN(WIDE)},
+	{.name = "beside a prefix of length 32",
+	 .features = ALL_FEATURES,
+	 .setup = host_prefixes,
+	 .client = TO("203.0.113.8", 443),
+	 .outcome = NOT_OURS},
+	{.name = "a prefix of length 128",
+	 .features = ALL_FEATURES,
+	 .setup = host_prefixes,
+	 .client = TO6("2001:db8::9", 443),
+	 .outcome = TAKEN(LONG)},
+	{.name = "beside a prefix of length 128",
+	 .features = ALL_FEATURES,
+	 .setup = host_prefixes,
+	 .client = TO6("2001:db8::8", 443),
+	 .outcome = NOT_OURS},
 };
 
 /* Hundreds of services in one table: each packet is counted for its own. */

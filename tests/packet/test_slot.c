@@ -7,10 +7,22 @@
 
 #include "packet/packet_case.h"
 
-#define FLOW4(address) {.from = CLIENT4, .to = address, .from_port = 40000, .to_port = 443}
-#define FLOW6(address) {.from = CLIENT6, .to = address, .from_port = 40000, .to_port = 443}
-#define UDP4(address) {.from = CLIENT4, .to = address, .from_port = 9, .to_port = 443, .protocol = IPPROTO_UDP}
-#define UDP6(address) {.from = CLIENT6, .to = address, .from_port = 9, .to_port = 443, .protocol = IPPROTO_UDP}
+#define FLOW4(address)                                                                                                 \
+	{                                                                                                              \
+		.from = CLIENT4, .to = address, .from_port = 40000, .to_port = 443                                     \
+	}
+#define FLOW6(address)                                                                                                 \
+	{                                                                                                              \
+		.from = CLIENT6, .to = address, .from_port = 40000, .to_port = 443                                     \
+	}
+#define UDP4(address)                                                                                                  \
+	{                                                                                                              \
+		.from = CLIENT4, .to = address, .from_port = 9, .to_port = 443, .protocol = IPPROTO_UDP                \
+	}
+#define UDP6(address)                                                                                                  \
+	{                                                                                                              \
+		.from = CLIENT6, .to = address, .from_port = 9, .to_port = 443, .protocol = IPPROTO_UDP                \
+	}
 
 static void no_owner(struct fixture *fixture)
 {
@@ -35,21 +47,36 @@ static void unknown_encap(struct fixture *fixture)
 	fixture_backend_raw(fixture, IPIP4, &entry);
 }
 
-#define DROPPED(why, number) {.reason = REASON_##why, .service = number}
+#define DROPPED(why, number)                                                                                           \
+	{                                                                                                              \
+		.reason = REASON_##why, .service = number                                                              \
+	}
 #define DROP(text, how, why, number)                                                                                   \
 	{.name = text ": IPv4 TCP", .setup = how, .client = FLOW4(V4_##number), .outcome = DROPPED(why, number)},      \
-	{.name = text ": IPv4 UDP", .setup = how, .client = UDP4(V4_##number), .outcome = DROPPED(why, number)},       \
-	{.name = text ": IPv6 TCP", .setup = how, .client = FLOW6(V6_##number), .outcome = DROPPED(why, number)},      \
-	{.name = text ": IPv6 UDP", .setup = how, .client = UDP6(V6_##number), .outcome = DROPPED(why, number)}
+		{.name = text ": IPv4 UDP",                                                                            \
+		 .setup = how,                                                                                         \
+		 .client = UDP4(V4_##number),                                                                          \
+		 .outcome = DROPPED(why, number)},                                                                     \
+		{.name = text ": IPv6 TCP",                                                                            \
+		 .setup = how,                                                                                         \
+		 .client = FLOW6(V6_##number),                                                                         \
+		 .outcome = DROPPED(why, number)},                                                                     \
+	{                                                                                                              \
+		.name = text ": IPv6 UDP", .setup = how, .client = UDP6(V6_##number), .outcome = DROPPED(why, number)  \
+	}
 
 static const struct packet_case dropped[] = {
 	DROP("no backend in the pool", no_owner, no_backend, IPIP4),
 	DROP("no next hop", NULL, no_next_hop, UNRESOLVED),
 	DROP("a backend that was never written", NULL, no_next_hop, UNWRITTEN),
 	DROP("a forwarding mode of a later version", unknown_encap, no_next_hop, IPIP4),
-	{.name = "slots beyond the array", .setup = beyond_the_array, .client = FLOW4(V4_IPIP4),
+	{.name = "slots beyond the array",
+	 .setup = beyond_the_array,
+	 .client = FLOW4(V4_IPIP4),
 	 .outcome = DROPPED(no_backend, IPIP4)},
-	{.name = "IPv6: slots beyond the array", .setup = beyond_the_array, .client = FLOW6(V6_IPIP4),
+	{.name = "IPv6: slots beyond the array",
+	 .setup = beyond_the_array,
+	 .client = FLOW6(V6_IPIP4),
 	 .outcome = DROPPED(no_backend, IPIP4)},
 };
 
@@ -120,9 +147,8 @@ static void a_changed_slot_takes_effect(void **state)
 	(void)state;
 	assert_non_null(counts);
 	for (size_t i = 0; i < ARRAY_SIZE(owners); i++) {
-		struct outcome outcome = {.reason = owners[i] ? REASON_forwarded : REASON_no_backend,
-						  .service = 1,
-						  .backend = owners[i]};
+		struct outcome outcome = {
+			.reason = owners[i] ? REASON_forwarded : REASON_no_backend, .service = 1, .backend = owners[i]};
 
 		fixture_slots(fixture, 4000, 5, owners[i]);
 		for (unsigned int n = 0; n < 50; n++) {
@@ -150,8 +176,11 @@ static void two_services_share_a_pool(void **state)
 	for (unsigned int n = 0; n < 20; n++) {
 		struct outcome outcome = {REASON_forwarded, .service = 1 + n % 2, .backend = GUE4};
 
-		frame_client(&in, &(struct client){.from = CLIENT4, .to = "192.0.2.1", .from_port = 5000 + n,
-						   .to_port = n % 2 ? 80 : 443, .padding = n});
+		frame_client(&in, &(struct client){.from = CLIENT4,
+						   .to = "192.0.2.1",
+						   .from_port = 5000 + n,
+						   .to_port = n % 2 ? 80 : 443,
+						   .padding = n});
 		packet_send(fixture, &in, NULL, &outcome, counts);
 	}
 	packet_assert_counted(fixture, counts);

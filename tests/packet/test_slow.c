@@ -10,14 +10,29 @@
 #include "packet/frame_parts.h"
 #include "packet/packet_case.h"
 
-#define TCP4(vip, ...) {.from = CLIENT4, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__}
-#define TCP6(vip, ...) {.from = CLIENT6, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__}
-#define UDP .protocol = IPPROTO_UDP
+#define TCP4(vip, ...)                                                                                                 \
+	{                                                                                                              \
+		.from = CLIENT4, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                          \
+	}
+#define TCP6(vip, ...)                                                                                                 \
+	{                                                                                                              \
+		.from = CLIENT6, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                          \
+	}
+#define UDP    .protocol = IPPROTO_UDP
 #define OTHER  "192.0.2.200" /* no VIP */
 #define OTHER6 "2001:db8::200"
-#define ENDS(why) {.reason = REASON_##why}
-#define COUNTED(why, number) {.reason = REASON_##why, .service = number}
-#define TAKEN(number) {.reason = REASON_forwarded, .service = number, .backend = number}
+#define ENDS(why)                                                                                                      \
+	{                                                                                                              \
+		.reason = REASON_##why                                                                                 \
+	}
+#define COUNTED(why, number)                                                                                           \
+	{                                                                                                              \
+		.reason = REASON_##why, .service = number                                                              \
+	}
+#define TAKEN(number)                                                                                                  \
+	{                                                                                                              \
+		.reason = REASON_forwarded, .service = number, .backend = number                                       \
+	}
 
 #define CHANGE(name, statement)                                                                                        \
 	static void name(struct frame *frame)                                                                          \
@@ -52,10 +67,16 @@ static void local_on_slow_path(struct fixture *fixture)
 }
 
 #define BOTH(text, bits, how, sent4, sent6, change_it, ...)                                                            \
-	{.name = "IPv4: " text, .features = bits, .setup = how, .client = sent4, .change = change_it,                  \
+	{.name = "IPv4: " text,                                                                                        \
+	 .features = bits,                                                                                             \
+	 .setup = how,                                                                                                 \
+	 .client = sent4,                                                                                              \
+	 .change = change_it,                                                                                          \
 	 .outcome = __VA_ARGS__},                                                                                      \
-	{.name = "IPv6: " text, .features = bits, .setup = how, .client = sent6, .change = change_it,                  \
-	 .outcome = __VA_ARGS__}
+	{                                                                                                              \
+		.name = "IPv6: " text, .features = bits, .setup = how, .client = sent6, .change = change_it,           \
+		.outcome = __VA_ARGS__                                                                                 \
+	}
 #define LOCAL(text, change_it, ...)                                                                                    \
 	BOTH("to this host: " text, 0, local, TCP4(V4_GUE4, ##__VA_ARGS__), TCP6(V6_GUE4, ##__VA_ARGS__), change_it,   \
 	     COUNTED(local, GUE4))
@@ -70,17 +91,24 @@ static const struct packet_case to_itself[] = {
 	LOCAL("in a VLAN, whose tag stays", tagged),
 	LOCAL("a first fragment", first),
 	LOCAL("an ICMP error", error),
-	{.name = "IPv4: to this host: no headroom", .setup = local, .client = TCP4(V4_GUE4),
-	 .arrival = {.metadata = 216}, .outcome = COUNTED(local, GUE4)},
-	BOTH("to this host: a service on the slow path", FEATURE_SLOW, local_on_slow_path, TCP4(V4_GUE4),
-	     TCP6(V6_GUE4), NULL, COUNTED(local, GUE4)),
+	{.name = "IPv4: to this host: no headroom",
+	 .setup = local,
+	 .client = TCP4(V4_GUE4),
+	 .arrival = {.metadata = 216},
+	 .outcome = COUNTED(local, GUE4)},
+	BOTH("to this host: a service on the slow path", FEATURE_SLOW, local_on_slow_path, TCP4(V4_GUE4), TCP6(V6_GUE4),
+	     NULL, COUNTED(local, GUE4)),
 	BOTH("to this host: a further fragment without the first", 0, local, TCP4(V4_GUE4), TCP6(V6_GUE4), later,
 	     ENDS(fragment_lost)),
 	BOTH("to this host: broadcast", 0, local, TCP4(V4_GUE4), TCP6(V6_GUE4), broadcast, ENDS(not_unicast)),
-	{.name = "IPv4: to this host: from a martian", .setup = local,
-	 .client = {.from = "127.0.0.1", .to = V4_GUE4, .to_port = 443}, .outcome = COUNTED(martian, GUE4)},
-	{.name = "IPv6: to this host: from a martian", .setup = local,
-	 .client = {.from = "::1", .to = V6_GUE4, .to_port = 443}, .outcome = COUNTED(martian, GUE4)},
+	{.name = "IPv4: to this host: from a martian",
+	 .setup = local,
+	 .client = {.from = "127.0.0.1", .to = V4_GUE4, .to_port = 443},
+	 .outcome = COUNTED(martian, GUE4)},
+	{.name = "IPv6: to this host: from a martian",
+	 .setup = local,
+	 .client = {.from = "::1", .to = V6_GUE4, .to_port = 443},
+	 .outcome = COUNTED(martian, GUE4)},
 };
 
 /* As if the agent had lost it. */
@@ -105,12 +133,24 @@ static void missing_for_services(struct fixture *fixture)
 }
 
 #define NO(text, sent4, sent6, change_it, ...)                                                                         \
-	{.name = "IPv4: " text, .features = FEATURE_ADDRESS, .setup = missing, .client = sent4, .change = change_it,   \
+	{.name = "IPv4: " text,                                                                                        \
+	 .features = FEATURE_ADDRESS,                                                                                  \
+	 .setup = missing,                                                                                             \
+	 .client = sent4,                                                                                              \
+	 .change = change_it,                                                                                          \
 	 .outcome = __VA_ARGS__},                                                                                      \
-	{.name = "IPv6: " text, .features = FEATURE_ADDRESS, .setup = missing, .client = sent6, .change = change_it,   \
-	 .outcome = __VA_ARGS__}
-#define TO(vip, source, port) {.from = source, .to = vip, .from_port = 40000, .to_port = port}
-#define OF(vip, source, number) {.from = source, .to = vip, .protocol = number}
+	{                                                                                                              \
+		.name = "IPv6: " text, .features = FEATURE_ADDRESS, .setup = missing, .client = sent6,                 \
+		.change = change_it, .outcome = __VA_ARGS__                                                            \
+	}
+#define TO(vip, source, port)                                                                                          \
+	{                                                                                                              \
+		.from = source, .to = vip, .from_port = 40000, .to_port = port                                         \
+	}
+#define OF(vip, source, number)                                                                                        \
+	{                                                                                                              \
+		.from = source, .to = vip, .protocol = number                                                          \
+	}
 
 static const struct packet_case without_slow_path[] = {
 	NO("a plain packet of a service", TCP4(V4_GUE4), TCP6(V6_GUE4), NULL, TAKEN(GUE4)),

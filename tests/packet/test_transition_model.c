@@ -65,7 +65,8 @@ static bool work(__u64 first, __u64 count)
 	print_message("%llu packets, %llu of them promised, %llu by their record\n", (unsigned long long)tally.packets,
 		      (unsigned long long)tally.promised, (unsigned long long)tally.recorded);
 	/* or the sequences would be of no use: half of what they are */
-	assert_true(!right || count < 1000 || (tally.promised > tally.packets / 7 && tally.recorded > tally.packets / 40));
+	assert_true(!right || count < 1000 ||
+		    (tally.promised > tally.packets / 7 && tally.recorded > tally.packets / 40));
 	return right;
 }
 

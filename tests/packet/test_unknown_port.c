@@ -17,11 +17,23 @@
 #define PSH 0x08
 #define ACK 0x10
 
-#define TCP4(vip, ...) {.from = CLIENT4, .to = vip, .from_port = 40000, .to_port = 9, ##__VA_ARGS__}
-#define TCP6(vip, ...) {.from = CLIENT6, .to = vip, .from_port = 40000, .to_port = 9, ##__VA_ARGS__}
+#define TCP4(vip, ...)                                                                                                 \
+	{                                                                                                              \
+		.from = CLIENT4, .to = vip, .from_port = 40000, .to_port = 9, ##__VA_ARGS__                            \
+	}
+#define TCP6(vip, ...)                                                                                                 \
+	{                                                                                                              \
+		.from = CLIENT6, .to = vip, .from_port = 40000, .to_port = 9, ##__VA_ARGS__                            \
+	}
 #define UDP .protocol = IPPROTO_UDP
-#define ENDS(why) {.reason = REASON_##why}
-#define COUNTED(why, number) {.reason = REASON_##why, .service = number}
+#define ENDS(why)                                                                                                      \
+	{                                                                                                              \
+		.reason = REASON_##why                                                                                 \
+	}
+#define COUNTED(why, number)                                                                                           \
+	{                                                                                                              \
+		.reason = REASON_##why, .service = number                                                              \
+	}
 #define REJECTED COUNTED(rejected, GUE4)
 
 #define CHANGE(name, statement)                                                                                        \
@@ -75,10 +87,16 @@ WITH(drop, ADDRESS_DROP)
 WITH(pass, 0)
 
 #define BOTH(text, how, sent4, sent6, change_it, ...)                                                                  \
-	{.name = "IPv4: " text, .features = FEATURES, .setup = how, .client = sent4, .change = change_it,              \
+	{.name = "IPv4: " text,                                                                                        \
+	 .features = FEATURES,                                                                                         \
+	 .setup = how,                                                                                                 \
+	 .client = sent4,                                                                                              \
+	 .change = change_it,                                                                                          \
 	 .outcome = __VA_ARGS__},                                                                                      \
-	{.name = "IPv6: " text, .features = FEATURES, .setup = how, .client = sent6, .change = change_it,              \
-	 .outcome = __VA_ARGS__}
+	{                                                                                                              \
+		.name = "IPv6: " text, .features = FEATURES, .setup = how, .client = sent6, .change = change_it,       \
+		.outcome = __VA_ARGS__                                                                                 \
+	}
 /* TCP of `bytes` of data. */
 #define SEGMENT(text, bytes, flags, how, why)                                                                          \
 	BOTH("TCP: " text, reject, TCP4(V4_GUE4, .tcp_flags = flags, .ip_length = 40 + (bytes)),                       \
@@ -121,8 +139,19 @@ static const struct packet_case rejected[] = {
 	BOTH("TCP: TTL 1", reject, TCP4(V4_GUE4, .ttl = 1), TCP6(V6_GUE4, .ttl = 1), NULL, REJECTED),
 	BOTH("TCP: TOS is not the answer's", reject, TCP4(V4_GUE4, .tos = 0xb9), TCP6(V6_GUE4, .tos = 0xb9), NULL,
 	     REJECTED),
-	SIZE(0), SIZE(1), SIZE(2), SIZE(18), SIZE(199), SIZE(519), SIZE(520), SIZE(521), SIZE(1183), SIZE(1184),
-	SIZE(1185), SIZE(1452), SIZE(1473),
+	SIZE(0),
+	SIZE(1),
+	SIZE(2),
+	SIZE(18),
+	SIZE(199),
+	SIZE(519),
+	SIZE(520),
+	SIZE(521),
+	SIZE(1183),
+	SIZE(1184),
+	SIZE(1185),
+	SIZE(1452),
+	SIZE(1473),
 	UDP_AS("padding behind it", NULL, .padding = 7),
 	UDP_AS("TTL 1", NULL, .ttl = 1),
 	UDP_AS("TOS is not the answer's", NULL, .tos = 0xb9),
@@ -131,18 +160,44 @@ static const struct packet_case rejected[] = {
 	UDP_AS("a first fragment", first),
 	UDP_AS("in a VLAN", tagged),
 	UDP_AS("in QinQ, large", q_in_q, .ip_length = 1400),
-	{.name = "IPv6: UDP: an atomic fragment", .features = FEATURES, .setup = reject, .client = TCP6(V6_GUE4, UDP),
-	 .change = atomic, .outcome = REJECTED},
-	{.name = "IPv4: UDP: a wrong header checksum", .features = FEATURES, .setup = reject,
-	 .client = TCP4(V4_GUE4, UDP), .change = wrong_ip_checksum, .outcome = REJECTED},
+	{.name = "IPv6: UDP: an atomic fragment",
+	 .features = FEATURES,
+	 .setup = reject,
+	 .client = TCP6(V6_GUE4, UDP),
+	 .change = atomic,
+	 .outcome = REJECTED},
+	{.name = "IPv4: UDP: a wrong header checksum",
+	 .features = FEATURES,
+	 .setup = reject,
+	 .client = TCP4(V4_GUE4, UDP),
+	 .change = wrong_ip_checksum,
+	 .outcome = REJECTED},
 };
 
-#define FROM4(source) {.from = source, .to = V4_GUE4, .to_port = 9}
-#define FROM6(source) {.from = source, .to = V6_GUE4, .to_port = 9}
-#define TAKEN {.reason = REASON_forwarded, .service = GUE4, .backend = GUE4}
-#define SERVED(source, vip) {.from = source, .to = vip, .to_port = 443}
-#define BIG {.from = CLIENT6, .to = V6_GUE4, .to_port = 443, .ip_length = 1700}
-#define OF(vip, source, number) {.from = source, .to = vip, .protocol = number}
+#define FROM4(source)                                                                                                  \
+	{                                                                                                              \
+		.from = source, .to = V4_GUE4, .to_port = 9                                                            \
+	}
+#define FROM6(source)                                                                                                  \
+	{                                                                                                              \
+		.from = source, .to = V6_GUE4, .to_port = 9                                                            \
+	}
+#define TAKEN                                                                                                          \
+	{                                                                                                              \
+		.reason = REASON_forwarded, .service = GUE4, .backend = GUE4                                           \
+	}
+#define SERVED(source, vip)                                                                                            \
+	{                                                                                                              \
+		.from = source, .to = vip, .to_port = 443                                                              \
+	}
+#define BIG                                                                                                            \
+	{                                                                                                              \
+		.from = CLIENT6, .to = V6_GUE4, .to_port = 443, .ip_length = 1700                                      \
+	}
+#define OF(vip, source, number)                                                                                        \
+	{                                                                                                              \
+		.from = source, .to = vip, .protocol = number                                                          \
+	}
 
 static const struct packet_case not_answered[] = {
 	SEGMENT("a RST", 0, RST, NULL, COUNTED(unknown_port, GUE4)),
@@ -151,8 +206,8 @@ static const struct packet_case not_answered[] = {
 	SEGMENT("a header that says it is longer than the packet", 0, SYN, header_beyond, COUNTED(unknown_port, GUE4)),
 	BOTH("TCP: a header cut after 8 bytes", reject, TCP4(V4_GUE4, .ip_length = 28), TCP6(V6_GUE4, .ip_length = 48),
 	     NULL, COUNTED(unknown_port, GUE4)),
-	BOTH("TCP: a header cut after 19 bytes", reject, TCP4(V4_GUE4, .ip_length = 39),
-	     TCP6(V6_GUE4, .ip_length = 59), NULL, COUNTED(unknown_port, GUE4)),
+	BOTH("TCP: a header cut after 19 bytes", reject, TCP4(V4_GUE4, .ip_length = 39), TCP6(V6_GUE4, .ip_length = 59),
+	     NULL, COUNTED(unknown_port, GUE4)),
 	BOTH("an ICMP error about such a port", reject, TCP4(V4_GUE4), TCP6(V6_GUE4), error, ENDS(no_service)),
 	BOTH("to reject, broadcast", reject, TCP4(V4_GUE4), TCP6(V6_GUE4), broadcast, ENDS(not_unicast)),
 	BOTH("to reject, UDP by multicast", reject, TCP4(V4_GUE4, UDP), TCP6(V6_GUE4, UDP), multicast,
@@ -163,8 +218,7 @@ static const struct packet_case not_answered[] = {
 	     COUNTED(denied, GUE4)),
 	BOTH("to reject, cut short", reject, TCP4(V4_GUE4), TCP6(V6_GUE4), cut, ENDS(malformed)),
 	BOTH("to reject, an address that is no VIP", reject, TCP4(OTHER), TCP6(OTHER6), NULL, ENDS(no_service)),
-	BOTH("to reject, an address that is no VIP, from a martian", reject,
-	     OF(OTHER, "127.0.0.1", IPPROTO_UDP),
+	BOTH("to reject, an address that is no VIP, from a martian", reject, OF(OTHER, "127.0.0.1", IPPROTO_UDP),
 	     OF(OTHER6, "::1", IPPROTO_UDP), NULL, ENDS(no_service)),
 	BOTH("to reject, GRE", reject, OF(V4_GUE4, CLIENT4, IPPROTO_GRE), OF(V6_GUE4, CLIENT6, IPPROTO_GRE), NULL,
 	     ENDS(not_tcp_udp)),
@@ -219,15 +273,27 @@ static void prefixes(struct fixture *fixture)
 }
 
 #define SLOW_CASE(text, sent, how, why)                                                                                \
-	{.name = text, .features = FEATURES | FEATURE_SLOW, .setup = bound, .client = sent, .change = how,             \
-	 .outcome = why}
+	{                                                                                                              \
+		.name = text, .features = FEATURES | FEATURE_SLOW, .setup = bound, .client = sent, .change = how,      \
+		.outcome = why                                                                                         \
+	}
 #define OF_PREFIX(text, sent, why)                                                                                     \
-	{.name = text, .features = FEATURES | FEATURE_PREFIX4 | FEATURE_PREFIX6 | FEATURE_ANY_PORT, .setup = prefixes, \
-	 .client = sent, .outcome = why}
+	{                                                                                                              \
+		.name = text, .features = FEATURES | FEATURE_PREFIX4 | FEATURE_PREFIX6 | FEATURE_ANY_PORT,             \
+		.setup = prefixes, .client = sent, .outcome = why                                                      \
+	}
 #define LIMITED(text, sent, ...)                                                                                       \
-	{.name = text, .features = FEATURES, .replies = LIMIT(2), .setup = reject, .client = sent, __VA_ARGS__}
-#define NO_ANSWER {.client = TCP4(V4_GUE4, .tcp_flags = RST), .outcome = COUNTED(unknown_port, GUE4)}
-#define STEP(sent) {.client = sent, .outcome = REJECTED}
+	{                                                                                                              \
+		.name = text, .features = FEATURES, .replies = LIMIT(2), .setup = reject, .client = sent, __VA_ARGS__  \
+	}
+#define NO_ANSWER                                                                                                      \
+	{                                                                                                              \
+		.client = TCP4(V4_GUE4, .tcp_flags = RST), .outcome = COUNTED(unknown_port, GUE4)                      \
+	}
+#define STEP(sent)                                                                                                     \
+	{                                                                                                              \
+		.client = sent, .outcome = REJECTED                                                                    \
+	}
 
 static const struct packet_case others[] = {
 	SLOW_CASE("IPv4: a service of VLAN 30, from there", SERVED(CLIENT4, V4_GUE4), tagged, TAKEN),
@@ -252,8 +318,8 @@ static const struct packet_case others[] = {
 		.before = BEFORE(NO_ANSWER, NO_ANSWER, NO_ANSWER), .outcome = REJECTED),
 	LIMITED("pings have a limit of their own", OF(V4_GUE4, CLIENT4, IPPROTO_ICMP),
 		.before = BEFORE(STEP(TCP4(V4_GUE4)), STEP(TCP6(V6_GUE4))), .outcome = COUNTED(echo, GUE4)),
-	LIMITED("what is too big shares it", BIG,
-		.before = BEFORE(STEP(TCP4(V4_GUE4)), STEP(TCP6(V6_GUE4))), .outcome = COUNTED(reply_limited, GUE4)),
+	LIMITED("what is too big shares it", BIG, .before = BEFORE(STEP(TCP4(V4_GUE4)), STEP(TCP6(V6_GUE4))),
+		.outcome = COUNTED(reply_limited, GUE4)),
 };
 
 static const struct case_group groups[] = {

@@ -13,15 +13,34 @@
 #define CUSTOMER 0x8100 /* IEEE 802.1Q */
 #define SERVICE	 0x88a8 /* IEEE 802.1ad */
 
-#define FROM4(number) {.from = CLIENT4, .to = V4_##number, .from_port = 40000, .to_port = 443}
-#define FROM6(number) {.from = CLIENT6, .to = V6_##number, .from_port = 40000, .to_port = 443}
+#define FROM4(number)                                                                                                  \
+	{                                                                                                              \
+		.from = CLIENT4, .to = V4_##number, .from_port = 40000, .to_port = 443                                 \
+	}
+#define FROM6(number)                                                                                                  \
+	{                                                                                                              \
+		.from = CLIENT6, .to = V6_##number, .from_port = 40000, .to_port = 443                                 \
+	}
 #define UDP4(number)                                                                                                   \
-	{.from = CLIENT4, .to = V4_##number, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP}
+	{                                                                                                              \
+		.from = CLIENT4, .to = V4_##number, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP        \
+	}
 #define UDP6(number)                                                                                                   \
-	{.from = CLIENT6, .to = V6_##number, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP}
-#define TAKEN(number) {.reason = REASON_forwarded, .service = number, .backend = number}
-#define TAKEN_OUT(number) {.reason = REASON_redirected, .service = number, .backend = number}
-#define PASSED(why) {.reason = REASON_##why}
+	{                                                                                                              \
+		.from = CLIENT6, .to = V6_##number, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP        \
+	}
+#define TAKEN(number)                                                                                                  \
+	{                                                                                                              \
+		.reason = REASON_forwarded, .service = number, .backend = number                                       \
+	}
+#define TAKEN_OUT(number)                                                                                              \
+	{                                                                                                              \
+		.reason = REASON_redirected, .service = number, .backend = number                                      \
+	}
+#define PASSED(why)                                                                                                    \
+	{                                                                                                              \
+		.reason = REASON_##why                                                                                 \
+	}
 
 #define MODES(X) X(IPIP4) X(IPIP6) X(GUE4) X(GUE6) X(L2)
 
@@ -41,51 +60,76 @@ CHANGE(two_services, frame_tag(frame, SERVICE, 100); frame_tag(frame, SERVICE, 2
 
 /* Each way to a backend, for each kind of tag. */
 #define TAGGED(mode)                                                                                                   \
-	{.name = #mode ": IPv4 with an 802.1Q tag", .client = FROM4(mode), .change = customer, .outcome = TAKEN(mode)},\
-	{.name = #mode ": IPv6 with an 802.1Q tag", .client = FROM6(mode), .change = customer, .outcome = TAKEN(mode)},\
-	{.name = #mode ": IPv4 with an 802.1ad tag", .client = UDP4(mode), .change = service, .outcome = TAKEN(mode)}, \
-	{.name = #mode ": IPv6 with an 802.1ad tag", .client = UDP6(mode), .change = service, .outcome = TAKEN(mode)}, \
-	{.name = #mode ": IPv4 in QinQ", .client = FROM4(mode), .change = q_in_q, .outcome = TAKEN(mode)},             \
-	{.name = #mode ": IPv6 in QinQ", .client = FROM6(mode), .change = q_in_q, .outcome = TAKEN(mode)},
+	{.name = #mode ": IPv4 with an 802.1Q tag",                                                                    \
+	 .client = FROM4(mode),                                                                                        \
+	 .change = customer,                                                                                           \
+	 .outcome = TAKEN(mode)},                                                                                      \
+		{.name = #mode ": IPv6 with an 802.1Q tag",                                                            \
+		 .client = FROM6(mode),                                                                                \
+		 .change = customer,                                                                                   \
+		 .outcome = TAKEN(mode)},                                                                              \
+		{.name = #mode ": IPv4 with an 802.1ad tag",                                                           \
+		 .client = UDP4(mode),                                                                                 \
+		 .change = service,                                                                                    \
+		 .outcome = TAKEN(mode)},                                                                              \
+		{.name = #mode ": IPv6 with an 802.1ad tag",                                                           \
+		 .client = UDP6(mode),                                                                                 \
+		 .change = service,                                                                                    \
+		 .outcome = TAKEN(mode)},                                                                              \
+		{.name = #mode ": IPv4 in QinQ", .client = FROM4(mode), .change = q_in_q, .outcome = TAKEN(mode)},     \
+		{.name = #mode ": IPv6 in QinQ", .client = FROM6(mode), .change = q_in_q, .outcome = TAKEN(mode)},
 #define TAGGED_OUT(mode)                                                                                               \
-	{.name = #mode ": IPv4 with a tag, out of another interface", .client = FROM4(mode##_OUT), .change = customer, \
+	{.name = #mode ": IPv4 with a tag, out of another interface",                                                  \
+	 .client = FROM4(mode##_OUT),                                                                                  \
+	 .change = customer,                                                                                           \
 	 .outcome = TAKEN_OUT(mode##_OUT)},                                                                            \
-	{.name = #mode ": IPv6 with a tag, out of another interface", .client = FROM6(mode##_OUT), .change = customer, \
-	 .outcome = TAKEN_OUT(mode##_OUT)},
+		{.name = #mode ": IPv6 with a tag, out of another interface",                                          \
+		 .client = FROM6(mode##_OUT),                                                                          \
+		 .change = customer,                                                                                   \
+		 .outcome = TAKEN_OUT(mode##_OUT)},
 
 static const struct packet_case tagged[] = {
-	MODES(TAGGED) MODES(TAGGED_OUT)
-	{.name = "IPv4 with a priority tag", .client = FROM4(GUE4), .change = priority, .outcome = TAKEN(GUE4)},
+	MODES(TAGGED) MODES(TAGGED_OUT){
+		.name = "IPv4 with a priority tag", .client = FROM4(GUE4), .change = priority, .outcome = TAKEN(GUE4)},
 	{.name = "IPv6 with a priority tag", .client = FROM6(GUE4), .change = priority, .outcome = TAKEN(GUE4)},
-	{.name = "IPv4 with all bits of the tag set", .client = FROM4(GUE4), .change = all_bits,
+	{.name = "IPv4 with all bits of the tag set",
+	 .client = FROM4(GUE4),
+	 .change = all_bits,
 	 .outcome = TAKEN(GUE4)},
-	{.name = "IPv6 with all bits of the tag set", .client = FROM6(GUE4), .change = all_bits,
+	{.name = "IPv6 with all bits of the tag set",
+	 .client = FROM6(GUE4),
+	 .change = all_bits,
 	 .outcome = TAKEN(GUE4)},
 	{.name = "IPv4 with two 802.1Q tags", .client = FROM4(L2), .change = two_customers, .outcome = TAKEN(L2)},
 	{.name = "IPv6 with two 802.1Q tags", .client = FROM6(L2), .change = two_customers, .outcome = TAKEN(L2)},
 	{.name = "IPv4 with two 802.1ad tags", .client = FROM4(IPIP6), .change = two_services, .outcome = TAKEN(IPIP6)},
 	{.name = "IPv6 with two 802.1ad tags", .client = FROM6(IPIP6), .change = two_services, .outcome = TAKEN(IPIP6)},
 	{.name = "IPv4 with a tag, as large as the MTU allows",
-	 .client = {.from = CLIENT4, .to = V4_L2_OUT, .to_port = 443, .ip_length = WORLD_MTU_OUT}, .change = q_in_q,
+	 .client = {.from = CLIENT4, .to = V4_L2_OUT, .to_port = 443, .ip_length = WORLD_MTU_OUT},
+	 .change = q_in_q,
 	 .outcome = TAKEN_OUT(L2_OUT)},
 	{.name = "IPv6 with a tag, as large as the MTU allows",
 	 .client = {.from = CLIENT6, .to = V6_GUE6_OUT, .to_port = 443, .ip_length = WORLD_MTU_OUT - 48},
-	 .change = q_in_q, .outcome = TAKEN_OUT(GUE6_OUT)},
+	 .change = q_in_q,
+	 .outcome = TAKEN_OUT(GUE6_OUT)},
 	{.name = "IPv4 with a tag and padding",
-	 .client = {.from = CLIENT4, .to = V4_IPIP4, .to_port = 443, .ip_length = 40, .padding = 6}, .change = customer,
+	 .client = {.from = CLIENT4, .to = V4_IPIP4, .to_port = 443, .ip_length = 40, .padding = 6},
+	 .change = customer,
 	 .outcome = TAKEN(IPIP4)},
 	{.name = "IPv4 with a tag, TOS copied outward",
-	 .client = {.from = CLIENT4, .to = V4_IPIP6, .to_port = 443, .tos = 0xb9}, .change = customer,
+	 .client = {.from = CLIENT4, .to = V4_IPIP6, .to_port = 443, .tos = 0xb9},
+	 .change = customer,
 	 .outcome = TAKEN(IPIP6)},
 	{.name = "IPv6 with a tag, traffic class copied outward",
-	 .client = {.from = CLIENT6, .to = V6_IPIP4, .to_port = 443, .tos = 0xb9}, .change = customer,
+	 .client = {.from = CLIENT6, .to = V6_IPIP4, .to_port = 443, .tos = 0xb9},
+	 .change = customer,
 	 .outcome = TAKEN(IPIP4)},
 };
 
 /* Backends behind tagged next hops: one tag, and two. */
 #define TAG(tpid, tci) ((__u32)(tpid) << 16 | (tci))
-#define BEHIND_ONE .ifindex = FIXTURE_INTERFACE, .mtu = 1500, .tag = {TAG(CUSTOMER, 0x6000 | 10)}
-#define BEHIND_TWO .ifindex = WORLD_OTHER, .mtu = 1496, .tag = {TAG(SERVICE, 20), TAG(CUSTOMER, 4094)}
+#define BEHIND_ONE     .ifindex = FIXTURE_INTERFACE, .mtu = 1500, .tag = {TAG(CUSTOMER, 0x6000 | 10)}
+#define BEHIND_TWO     .ifindex = WORLD_OTHER, .mtu = 1496, .tag = {TAG(SERVICE, 20), TAG(CUSTOMER, 4094)}
 
 static const struct target targets[WORLD_BACKENDS] = {
 	[IPIP4] = {FORWARD_IPIP, "10.1.0.11", "10.1.0.2", BEHIND_ONE},
@@ -107,27 +151,39 @@ static void tagged_hops(struct fixture *fixture)
 		fixture_backend(fixture, n, &targets[n]);
 }
 
-#define BY(number) {.reason = REASON_forwarded, .service = number, .backend = number, .target = &targets[number]}
-#define BY_OUT(number) {.reason = REASON_redirected, .service = number, .backend = number, .target = &targets[number]}
-#define HOP(text, ...) {.name = text, .setup = tagged_hops, __VA_ARGS__}
+#define BY(number)                                                                                                     \
+	{                                                                                                              \
+		.reason = REASON_forwarded, .service = number, .backend = number, .target = &targets[number]           \
+	}
+#define BY_OUT(number)                                                                                                 \
+	{                                                                                                              \
+		.reason = REASON_redirected, .service = number, .backend = number, .target = &targets[number]          \
+	}
+#define HOP(text, ...)                                                                                                 \
+	{                                                                                                              \
+		.name = text, .setup = tagged_hops, __VA_ARGS__                                                        \
+	}
 
 #define NEXT_HOP(mode)                                                                                                 \
 	HOP(#mode ": IPv4 to a tagged next hop", .client = FROM4(mode), .outcome = BY(mode)),                          \
-	HOP(#mode ": IPv6 to a tagged next hop", .client = FROM6(mode), .outcome = BY(mode)),                          \
-	HOP(#mode ": IPv4 to a next hop in QinQ", .client = FROM4(mode##_OUT), .outcome = BY_OUT(mode##_OUT)),         \
-	HOP(#mode ": IPv6 to a next hop in QinQ", .client = FROM6(mode##_OUT), .outcome = BY_OUT(mode##_OUT)),         \
-	HOP(#mode ": IPv4 from one VLAN into another", .client = UDP4(mode), .change = customer, .outcome = BY(mode)), \
-	HOP(#mode ": IPv6 from one VLAN into another", .client = UDP6(mode), .change = customer, .outcome = BY(mode)), \
-	HOP(#mode ": IPv4 from QinQ into a VLAN", .client = FROM4(mode), .change = q_in_q, .outcome = BY(mode)),       \
-	HOP(#mode ": IPv6 from QinQ into a VLAN", .client = FROM6(mode), .change = q_in_q, .outcome = BY(mode)),
+		HOP(#mode ": IPv6 to a tagged next hop", .client = FROM6(mode), .outcome = BY(mode)),                  \
+		HOP(#mode ": IPv4 to a next hop in QinQ", .client = FROM4(mode##_OUT), .outcome = BY_OUT(mode##_OUT)), \
+		HOP(#mode ": IPv6 to a next hop in QinQ", .client = FROM6(mode##_OUT), .outcome = BY_OUT(mode##_OUT)), \
+		HOP(#mode ": IPv4 from one VLAN into another", .client = UDP4(mode), .change = customer,               \
+		    .outcome = BY(mode)),                                                                              \
+		HOP(#mode ": IPv6 from one VLAN into another", .client = UDP6(mode), .change = customer,               \
+		    .outcome = BY(mode)),                                                                              \
+		HOP(#mode ": IPv4 from QinQ into a VLAN", .client = FROM4(mode), .change = q_in_q,                     \
+		    .outcome = BY(mode)),                                                                              \
+		HOP(#mode ": IPv6 from QinQ into a VLAN", .client = FROM6(mode), .change = q_in_q,                     \
+		    .outcome = BY(mode)),
 
 static const struct packet_case hops[] = {
-	MODES(NEXT_HOP)
-	HOP("IPv4 from QinQ into another QinQ", .client = FROM4(GUE6_OUT), .change = q_in_q,
-	    .outcome = BY_OUT(GUE6_OUT)),
+	MODES(NEXT_HOP) HOP("IPv4 from QinQ into another QinQ", .client = FROM4(GUE6_OUT), .change = q_in_q,
+			    .outcome = BY_OUT(GUE6_OUT)),
 	HOP("IPv6 from QinQ into another QinQ", .client = FROM6(L2_OUT), .change = q_in_q, .outcome = BY_OUT(L2_OUT)),
-	HOP("tags are no part of the MTU",
-	    .client = {.from = CLIENT4, .to = V4_L2, .to_port = 443, .ip_length = 1500}, .outcome = BY(L2)),
+	HOP("tags are no part of the MTU", .client = {.from = CLIENT4, .to = V4_L2, .to_port = 443, .ip_length = 1500},
+	    .outcome = BY(L2)),
 	HOP("IPv6: tags are no part of the MTU",
 	    .client = {.from = CLIENT6, .to = V6_L2_OUT, .to_port = 443, .ip_length = 1496}, .outcome = BY_OUT(L2_OUT)),
 	HOP("too big for a tagged next hop",
@@ -158,7 +214,9 @@ CHANGE(broadcast, customer(frame); memset(frame->data, 0xff, 6))
 
 #define HOST(text, how, why)                                                                                           \
 	{.name = "IPv4: " text, .client = FROM4(IPIP4), .change = how, .outcome = PASSED(why)},                        \
-	{.name = "IPv6: " text, .client = FROM6(IPIP4), .change = how, .outcome = PASSED(why)}
+	{                                                                                                              \
+		.name = "IPv6: " text, .client = FROM6(IPIP4), .change = how, .outcome = PASSED(why)                   \
+	}
 
 static const struct packet_case to_host[] = {
 	HOST("three 802.1Q tags", third, not_ip),
@@ -175,20 +233,28 @@ static const struct packet_case to_host[] = {
 	HOST("a tagged broadcast frame", broadcast, not_unicast),
 	{.name = "IPv4 in a tag of IPv6", .client = FROM4(IPIP4), .change = other_family, .outcome = PASSED(malformed)},
 	{.name = "IPv4: tagged, to an address that is no VIP",
-	 .client = {.from = CLIENT4, .to = "192.0.2.200", .to_port = 443}, .change = q_in_q,
+	 .client = {.from = CLIENT4, .to = "192.0.2.200", .to_port = 443},
+	 .change = q_in_q,
 	 .outcome = PASSED(no_service)},
 	{.name = "IPv6: tagged, to an address that is no VIP",
-	 .client = {.from = CLIENT6, .to = "2001:db8::200", .to_port = 443}, .change = q_in_q,
+	 .client = {.from = CLIENT6, .to = "2001:db8::200", .to_port = 443},
+	 .change = q_in_q,
 	 .outcome = PASSED(no_service)},
 	{.name = "IPv4: tagged, to a port without a service",
-	 .client = {.from = CLIENT4, .to = V4_GUE4, .to_port = 444}, .change = customer, .outcome = PASSED(no_service)},
+	 .client = {.from = CLIENT4, .to = V4_GUE4, .to_port = 444},
+	 .change = customer,
+	 .outcome = PASSED(no_service)},
 	{.name = "IPv6: tagged, to a port without a service",
-	 .client = {.from = CLIENT6, .to = V6_GUE4, .to_port = 444}, .change = customer, .outcome = PASSED(no_service)},
+	 .client = {.from = CLIENT6, .to = V6_GUE4, .to_port = 444},
+	 .change = customer,
+	 .outcome = PASSED(no_service)},
 	{.name = "IPv4: a tagged ping of the host",
-	 .client = {.from = CLIENT4, .to = "192.0.2.200", .protocol = IPPROTO_ICMP}, .change = customer,
+	 .client = {.from = CLIENT4, .to = "192.0.2.200", .protocol = IPPROTO_ICMP},
+	 .change = customer,
 	 .outcome = PASSED(not_tcp_udp)},
 	{.name = "IPv6: a tagged ping of the host",
-	 .client = {.from = CLIENT6, .to = "2001:db8::200", .protocol = IPPROTO_ICMPV6}, .change = customer,
+	 .client = {.from = CLIENT6, .to = "2001:db8::200", .protocol = IPPROTO_ICMPV6},
+	 .change = customer,
 	 .outcome = PASSED(not_tcp_udp)},
 };
 
@@ -213,10 +279,16 @@ CHANGE(outer_30, frame_tag(frame, CUSTOMER, 7); frame_tag(frame, SERVICE, 30))
 CHANGE(priority_in_30, priority(frame); frame_tag(frame, SERVICE, 30))
 
 #define BOUND(text, how, why)                                                                                          \
-	{.name = "IPv4: " text, .features = FEATURE_SLOW, .setup = bound, .client = FROM4(GUE4), .change = how,        \
+	{.name = "IPv4: " text,                                                                                        \
+	 .features = FEATURE_SLOW,                                                                                     \
+	 .setup = bound,                                                                                               \
+	 .client = FROM4(GUE4),                                                                                        \
+	 .change = how,                                                                                                \
 	 .outcome = why},                                                                                              \
-	{.name = "IPv6: " text, .features = FEATURE_SLOW, .setup = bound, .client = FROM6(GUE4), .change = how,        \
-	 .outcome = why}
+	{                                                                                                              \
+		.name = "IPv6: " text, .features = FEATURE_SLOW, .setup = bound, .client = FROM6(GUE4), .change = how, \
+		.outcome = why                                                                                         \
+	}
 
 static const struct packet_case bound_to_30[] = {
 	BOUND("bound to VLAN 30: from there", vlan_30, TAKEN(GUE4)),
@@ -228,25 +300,55 @@ static const struct packet_case bound_to_30[] = {
 	BOUND("bound to VLAN 30: a priority tag", priority, PASSED(no_service)),
 	BOUND("bound to VLAN 30: which is the outer tag", outer_30, PASSED(no_service)),
 	BOUND("bound to VLAN 30: a priority tag in it", priority_in_30, PASSED(no_service)),
-	{.name = "IPv4 UDP: bound to VLAN 30: from there", .features = FEATURE_SLOW, .setup = bound,
-	 .client = UDP4(GUE4), .change = vlan_30, .outcome = TAKEN(GUE4)},
-	{.name = "IPv6 UDP: bound to VLAN 30: untagged", .features = FEATURE_SLOW, .setup = bound, .client = UDP6(GUE4),
+	{.name = "IPv4 UDP: bound to VLAN 30: from there",
+	 .features = FEATURE_SLOW,
+	 .setup = bound,
+	 .client = UDP4(GUE4),
+	 .change = vlan_30,
+	 .outcome = TAKEN(GUE4)},
+	{.name = "IPv6 UDP: bound to VLAN 30: untagged",
+	 .features = FEATURE_SLOW,
+	 .setup = bound,
+	 .client = UDP6(GUE4),
 	 .outcome = PASSED(no_service)},
-	{.name = "IPv4: a service that is not bound, from VLAN 31", .features = FEATURE_SLOW, .setup = bound,
-	 .client = FROM4(GUE6), .change = vlan_31, .outcome = TAKEN(GUE6)},
-	{.name = "IPv6: a service that is not bound, untagged", .features = FEATURE_SLOW, .setup = bound,
-	 .client = FROM6(GUE6), .outcome = TAKEN(GUE6)},
-	{.name = "IPv4: bound, but not on the slow path: not looked at", .features = FEATURE_SLOW, .setup = bound,
-	 .client = FROM4(L2), .outcome = TAKEN(L2)},
-	{.name = "IPv6: bound, but not on the slow path: not looked at", .features = FEATURE_SLOW, .setup = bound,
-	 .client = FROM6(L2), .change = vlan_31, .outcome = TAKEN(L2)},
-	{.name = "bound to VLAN 30, without the feature: not looked at", .setup = bound, .client = FROM4(GUE4),
-	 .change = vlan_31, .outcome = TAKEN(GUE4)},
-	{.name = "bound to VLAN 30: another VLAN's packet from a martian is the host's", .features = FEATURE_SLOW,
-	 .setup = bound, .client = {.from = "127.0.0.1", .to = V4_GUE4, .to_port = 443}, .change = vlan_31,
+	{.name = "IPv4: a service that is not bound, from VLAN 31",
+	 .features = FEATURE_SLOW,
+	 .setup = bound,
+	 .client = FROM4(GUE6),
+	 .change = vlan_31,
+	 .outcome = TAKEN(GUE6)},
+	{.name = "IPv6: a service that is not bound, untagged",
+	 .features = FEATURE_SLOW,
+	 .setup = bound,
+	 .client = FROM6(GUE6),
+	 .outcome = TAKEN(GUE6)},
+	{.name = "IPv4: bound, but not on the slow path: not looked at",
+	 .features = FEATURE_SLOW,
+	 .setup = bound,
+	 .client = FROM4(L2),
+	 .outcome = TAKEN(L2)},
+	{.name = "IPv6: bound, but not on the slow path: not looked at",
+	 .features = FEATURE_SLOW,
+	 .setup = bound,
+	 .client = FROM6(L2),
+	 .change = vlan_31,
+	 .outcome = TAKEN(L2)},
+	{.name = "bound to VLAN 30, without the feature: not looked at",
+	 .setup = bound,
+	 .client = FROM4(GUE4),
+	 .change = vlan_31,
+	 .outcome = TAKEN(GUE4)},
+	{.name = "bound to VLAN 30: another VLAN's packet from a martian is the host's",
+	 .features = FEATURE_SLOW,
+	 .setup = bound,
+	 .client = {.from = "127.0.0.1", .to = V4_GUE4, .to_port = 443},
+	 .change = vlan_31,
 	 .outcome = PASSED(no_service)},
-	{.name = "IPv6: bound to VLAN 30: another VLAN's packet from a martian is the host's", .features = FEATURE_SLOW,
-	 .setup = bound, .client = {.from = "fe80::1", .to = V6_GUE4, .to_port = 443}, .change = vlan_31,
+	{.name = "IPv6: bound to VLAN 30: another VLAN's packet from a martian is the host's",
+	 .features = FEATURE_SLOW,
+	 .setup = bound,
+	 .client = {.from = "fe80::1", .to = V6_GUE4, .to_port = 443},
+	 .change = vlan_31,
 	 .outcome = PASSED(no_service)},
 };
 

@@ -13,50 +13,50 @@
 #include "packet/fixture.h"
 
 #define WORLD_POOL_SLOTS 7
-#define WORLD_MTU_IN 1600   /* towards backends behind the interface that frames come from */
-#define WORLD_MTU_OUT 1500  /* and behind the other one */
-#define WORLD_OTHER 7       /* that other interface's index: test runs do not look whether it exists */
+#define WORLD_MTU_IN	 1600 /* towards backends behind the interface that frames come from */
+#define WORLD_MTU_OUT	 1500 /* and behind the other one */
+#define WORLD_OTHER	 7    /* that other interface's index: test runs do not look whether it exists */
 
 enum { /* the family is that of the backend's address */
-	IPIP4 = 1,
-	IPIP6,
-	GUE4,
-	GUE6,
-	L2,
-	IPIP4_OUT, /* behind the other interface */
-	IPIP6_OUT,
-	GUE4_OUT,
-	GUE6_OUT,
-	L2_OUT,
-	UNRESOLVED, /* no next hop is known */
-	UNWRITTEN,  /* its entry is all zero */
-	WORLD_BACKENDS
+       IPIP4 = 1,
+       IPIP6,
+       GUE4,
+       GUE6,
+       L2,
+       IPIP4_OUT, /* behind the other interface */
+       IPIP6_OUT,
+       GUE4_OUT,
+       GUE6_OUT,
+       L2_OUT,
+       UNRESOLVED, /* no next hop is known */
+       UNWRITTEN,  /* its entry is all zero */
+       WORLD_BACKENDS
 };
 
-#define V4_IPIP4 "192.0.2.1"
-#define V4_IPIP6 "192.0.2.2"
-#define V4_GUE4 "192.0.2.3"
-#define V4_GUE6 "192.0.2.4"
-#define V4_L2 "192.0.2.5"
-#define V4_IPIP4_OUT "192.0.2.6"
-#define V4_IPIP6_OUT "192.0.2.7"
-#define V4_GUE4_OUT "192.0.2.8"
-#define V4_GUE6_OUT "192.0.2.9"
-#define V4_L2_OUT "192.0.2.10"
+#define V4_IPIP4      "192.0.2.1"
+#define V4_IPIP6      "192.0.2.2"
+#define V4_GUE4	      "192.0.2.3"
+#define V4_GUE6	      "192.0.2.4"
+#define V4_L2	      "192.0.2.5"
+#define V4_IPIP4_OUT  "192.0.2.6"
+#define V4_IPIP6_OUT  "192.0.2.7"
+#define V4_GUE4_OUT   "192.0.2.8"
+#define V4_GUE6_OUT   "192.0.2.9"
+#define V4_L2_OUT     "192.0.2.10"
 #define V4_UNRESOLVED "192.0.2.11"
-#define V4_UNWRITTEN "192.0.2.12"
-#define V6_IPIP4 "2001:db8::1"
-#define V6_IPIP6 "2001:db8::2"
-#define V6_GUE4 "2001:db8::3"
-#define V6_GUE6 "2001:db8::4"
-#define V6_L2 "2001:db8::5"
-#define V6_IPIP4_OUT "2001:db8::6"
-#define V6_IPIP6_OUT "2001:db8::7"
-#define V6_GUE4_OUT "2001:db8::8"
-#define V6_GUE6_OUT "2001:db8::9"
-#define V6_L2_OUT "2001:db8::a"
+#define V4_UNWRITTEN  "192.0.2.12"
+#define V6_IPIP4      "2001:db8::1"
+#define V6_IPIP6      "2001:db8::2"
+#define V6_GUE4	      "2001:db8::3"
+#define V6_GUE6	      "2001:db8::4"
+#define V6_L2	      "2001:db8::5"
+#define V6_IPIP4_OUT  "2001:db8::6"
+#define V6_IPIP6_OUT  "2001:db8::7"
+#define V6_GUE4_OUT   "2001:db8::8"
+#define V6_GUE6_OUT   "2001:db8::9"
+#define V6_L2_OUT     "2001:db8::a"
 #define V6_UNRESOLVED "2001:db8::b"
-#define V6_UNWRITTEN "2001:db8::c"
+#define V6_UNWRITTEN  "2001:db8::c"
 
 #define CLIENT4 "198.51.100.7"
 #define CLIENT6 "2001:db8:c::7"
