@@ -31,10 +31,12 @@
 #include "lib/clock.h"
 #include "talk.h"
 
-#define MESSAGE_MAX 1200
-#define AT_ONCE	    128 /* conversations that may be opening */
-#define TICK_MS	    10
-#define MOST	    16384
+#define FIRST_UDP_PORT 20000
+#define UDP_PORTS      40000
+#define MESSAGE_MAX    1200
+#define AT_ONCE	       128 /* conversations that may be opening */
+#define TICK_MS	       10
+#define MOST	       16384
 
 enum stage {
 	WAITING, /* to be opened */
@@ -135,6 +137,8 @@ static void begin(struct client *client, struct talk *talk)
 		setsockopt(talk->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 	setsockopt(talk->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof(yes));
 	own.sin_addr.s_addr = htonl(client->source + talk->id % client->sources);
+	if (!talk->tcp) /* nothing tells a conversation over UDP from one that had its port before */
+		own.sin_port = htons(FIRST_UDP_PORT + talk->id % UDP_PORTS);
 	if (bind(talk->fd, (struct sockaddr *)&own, sizeof(own)) ||
 	    (connect(talk->fd, (struct sockaddr *)&client->peer, sizeof(client->peer)) && errno != EINPROGRESS) ||
 	    getsockname(talk->fd, (struct sockaddr *)&own, &length) ||

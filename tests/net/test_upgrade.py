@@ -15,8 +15,8 @@ from trouble import config, misbehaving, start_servers, vip, wait_all_up
 SOURCES = ("Makefile", "VERSION", "bpf", "include", "user")
 CHANGED = ("\t__be16 type;\n", "\t__be16 type;\n\tvolatile __u32 changed = 1;\n\n\t(void)changed;\n")
 # after so many instructions that the verifier has told a lot before it comes there
-REFUSED = ("\treturn encap(p, v6);\n",
-           "\tif (((const __u8 *)p->ip)[1000] == 1)\n\t\treturn REASON_malformed;\n\treturn encap(p, v6);\n")
+REFUSED = ("\treturn slot_pick(p, v6) ?: encap(p, v6);\n",
+           "\treturn slot_pick(p, v6) ?: ((const __u8 *)p->ip)[1000] == 1 ? REASON_malformed : encap(p, v6);\n")
 
 
 def build(folder, change):

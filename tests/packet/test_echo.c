@@ -246,6 +246,10 @@ static const struct packet_case not_answered[] = {
 };
 
 /* One answer an hour, and a burst of two. */
+#define CLIENT(source, vip, port, ...)                                                                                 \
+	{                                                                                                              \
+		.from = source, .to = vip, .to_port = port, ##__VA_ARGS__                                              \
+	}
 #define LIMITED(text, sent, ...)                                                                                       \
 	{                                                                                                              \
 		.name = text, .features = FEATURES, .replies = LIMIT(2), .setup = answer_and_reject, .client = sent,   \
@@ -267,9 +271,14 @@ static const struct packet_case limited[] = {
 		.outcome = COUNTED(reply_limited, L2)),
 	LIMITED("IPv6: all VIPs share the limit", PING6(V6_L2),
 		.before = BEFORE(PING_STEP(4, GUE4), PING_STEP(4, GUE6)), .outcome = COUNTED(reply_limited, L2)),
+	LIMITED("a flood of pings leaves resets alone", CLIENT(CLIENT4, V4_GUE4, 9),
+		.before = BEFORE(PING_STEP(4, GUE4), PING_STEP(6, GUE6)), .outcome = COUNTED(rejected, GUE4)),
+	LIMITED("a flood of pings leaves path MTU discovery alone", CLIENT(CLIENT6, V6_L2, 443, .ip_length = 1601),
+		.before = BEFORE(PING_STEP(4, GUE4), PING_STEP(6, GUE6)),
+		.outcome = {.reason = REASON_too_big_told, .service = L2, .mtu = 1600}),
 	LIMITED("pings of the host are not limited", PING4(OTHER),
 		.before = BEFORE(PING_STEP(4, GUE4), PING_STEP(6, GUE6)), .outcome = ENDS(not_tcp_udp)),
-	LIMITED("service traffic is not limited", {.from = CLIENT4, .to = V4_GUE4, .to_port = 443},
+	LIMITED("service traffic is not limited", CLIENT(CLIENT4, V4_GUE4, 443),
 		.before = BEFORE(PING_STEP(4, GUE4), PING_STEP(6, GUE6)),
 		.outcome = {.reason = REASON_forwarded, .service = GUE4, .backend = GUE4}),
 };
