@@ -307,7 +307,7 @@ static int load_all(struct lab *lab, __u32 kernel, struct settings *settings)
 	settings->features |= FEATURE_DENY4 | FEATURE_DENY6;
 	err = err ?: load_more(lab, DENYING, settings);
 	settings->features = ALL_BUT_DENY | kernel;
-	settings->replies = (struct limit){1ULL << 62, 0};
+	settings->replies = (struct limit){SPENT, 0};
 	err = err ?: load_more(lab, SILENT, settings);
 	settings->features = FEATURE_TRANSITION | FEATURE_ADDRESS | kernel;
 	err = err ?: load_more(lab, ADDRESS, settings);

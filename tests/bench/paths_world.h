@@ -22,6 +22,7 @@
 #define DENIED6_FIRST 0U
 #define CLIENT6_WORD  0x20010db9U
 #define FULL_AGAIN    (1ULL << 62) /* a bucket's state, in nanoseconds: never in this run */
+#define SPENT	      (1ULL << 57) /* a limit's interval by which such a state can be */
 
 #define FIRST6	   LAB_SLOTS /* slots, then backends' distances to the lab's */
 #define FIRST_TAGS (2 * LAB_SLOTS)
@@ -64,8 +65,8 @@ static const struct service_options world_options[SERVICES] = {
 			.service_packets = NO_LIMIT,
 			.source_bits4 = 32,
 			.source_bits6 = 64},
-	[OVER_SOURCE] = {.flags = OPTION_LIMITS, .source_packets = {1, 1}, .source_bits4 = 32, .source_bits6 = 64},
-	[OVER_SERVICE] = {.flags = OPTION_LIMITS, .service_packets = {1, 1}},
+	[OVER_SOURCE] = {.flags = OPTION_LIMITS, .source_packets = {SPENT, 1}, .source_bits4 = 32, .source_bits6 = 64},
+	[OVER_SERVICE] = {.flags = OPTION_LIMITS, .service_packets = {SPENT, 1}},
 	[RULES_FEW] = {.flags = OPTION_RULES},
 	[RULES_MANY] = {.flags = OPTION_RULES},
 	[QUIC] = {.flags = OPTION_QUIC, .quic_server_id_length = {FRAME_SERVER_LENGTH}},
