@@ -98,8 +98,9 @@ finish() {
 
 make_host() {
 	ip netns add "$prefix$1"
+	# the ports: more than a run of wrk uses, so that none comes again while the server holds it in TIME_WAIT
 	in_ns "$1" sysctl -qw net.ipv6.conf.{all,default}.accept_dad=0 net.ipv6.conf.default.accept_ra=0 \
-		net.ipv4.conf.{all,default}.rp_filter=0
+		net.ipv4.conf.{all,default}.rp_filter=0 net.ipv4.ip_local_port_range="1024 65535"
 	ip_ns "$1" <<<"link set lo up"
 }
 
@@ -207,7 +208,7 @@ write_config() {
 		  - {name: eth0, mode: native}
 		hash_key: "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 		defaults:
-		  probe: {type: http, path: /probe, interval: 200ms, timeout: 200ms, rise: 2, fall: 2}
+		  probe: {type: http, path: /probe, interval: 300ms, timeout: 300ms, rise: 2, fall: 3} # busy hosts are slow
 		  transition: {window: 3s, udp_window: 1s, idle: 60s} # short, for a demo
 		pools:
 		  ipip:
@@ -277,9 +278,27 @@ run_curl() {
 	printf '   curl, IPv%s: %s\n' "$2" "$(sort <<<"$answers" | uniq -c | awk '{ printf "%s %s times  ", $2, $1 }')"
 }
 
+# Why requests to a pool may have failed: what the balancer saw, and what the hosts' TCP counted.
+clues() {
+	local host
+	sluice show events "$1" | tail -n 5 | sed 's/^/      /'
+	sluice show drops | sed 's/^/      /'
+	for host in client2 $servers; do
+		printf '      %s: %s\n' "$host" "$(in_ns "$host" cat /proc/net/{snmp,netstat} | awk '
+			!($1 in names) { names[$1] = $0; next }
+			{
+				split(names[$1], name)
+				for (i = 2; i <= NF; i++)
+					if (name[i] ~ /Rst|Abort|Overflow|PAWS|Drop|RetransSegs|TimeWait/ && $i > 0)
+						printf "%s %s  ", name[i], $i
+			}')"
+	done
+}
+
 check_wrk() { # POOL FAMILY OUTPUT [HOW]
 	if grep -qE 'Socket errors|Non-2xx' <<<"$3" || ! grep -q 'requests in' <<<"$3"; then
 		failed "wrk $(url "$1" "$2"): $(grep -E 'Socket errors|Non-2xx|unable' <<<"$3" | xargs)"
+		clues "$1"
 	fi
 	printf '   wrk,  IPv%s: %s requests, %s\n' "$2" "$(awk '/requests in/ { print $1 }' <<<"$3")" \
 		"${4:-a connection each}"
