@@ -4,30 +4,10 @@
 #define SLUICE_BACKEND_INNER_H
 
 #include "backend_decap.h"
-
-#define IP_OFFSET_MASK 0x1fff /* of a fragment, in units of 8 bytes */
-#define IP_MORE	       0x2000
-
-#define IPV6_OFFSET_MASK 0xfff8 /* likewise, in bytes */
-#define IPV6_MORE	 0x0001
+#include "ip_headers.h"
 
 /* Extension headers that are stepped over; a packet with more is this host's. */
 #define EXTENSIONS_MAX 8
-
-/* What extension headers have in common, and as much of each as we read: none is shorter. */
-struct ipv6_extension {
-	__u8 next;
-	__u8 length; /* in units of 8 bytes beyond the first; reserved in a fragment's */
-	union {
-		__be16 offset; /* of a fragment, and flags */
-		struct {
-			__u8 type;
-			__u8 left; /* segments, of a routing header */
-		};
-	};
-	__be32 id; /* of a fragment */
-};
-_Static_assert(sizeof(struct ipv6_extension) == 8, "ipv6_extension");
 
 struct inner {
 	struct fragments_key key; /* addresses of any packet; the id of a fragment */
@@ -52,22 +32,16 @@ static __always_inline int read_inner4(struct __sk_buff *skb, __u32 offset, stru
 	inner->protocol = ip.protocol;
 	inner->transport = offset + ip.ihl * 4;
 	inner->end = offset + bpf_ntohs(ip.tot_len);
-	inner->more = ip.frag_off & bpf_htons(IP_MORE);
-	inner->later = ip.frag_off & bpf_htons(IP_OFFSET_MASK);
+	inner->more = ip.frag_off & bpf_htons(IP4_MORE);
+	inner->later = ip.frag_off & bpf_htons(IP4_OFFSET);
 	return 1;
-}
-
-static __always_inline int is_extension(__u8 protocol)
-{
-	return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING || protocol == IPPROTO_DSTOPTS ||
-	       protocol == IPPROTO_FRAGMENT;
 }
 
 static __always_inline void read_fragment(const struct ipv6_extension *header, struct inner *inner)
 {
 	inner->key.id = header->id;
-	inner->more = header->offset & bpf_htons(IPV6_MORE);
-	inner->later = header->offset & bpf_htons(IPV6_OFFSET_MASK);
+	inner->more = header->offset & bpf_htons(IP6_MORE);
+	inner->later = header->offset & bpf_htons(IP6_OFFSET);
 }
 
 /* Leaves the protocol of an extension header where it ends: there are too many, or the packet has other stops to make.

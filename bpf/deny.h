@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Stage deny: is the source on the deny list? Callers ask for packets of services alone, never for the host's own,
- * and only where settings.features has FEATURE_DENY4 or FEATURE_DENY6.
+ * Stage deny: is the source on the deny list? Callers ask for packets of services alone, never for the host's own.
  */
 #ifndef SLUICE_DENY_H
 #define SLUICE_DENY_H
@@ -12,6 +11,8 @@
 /* `source`: one word, or four for IPv6; in the packet itself or a copy. */
 static __always_inline bool is_denied(const __be32 *source, bool v6)
 {
+	if (!(settings.features & (v6 ? FEATURE_DENY6 : FEATURE_DENY4)))
+		return false;
 	if (v6) {
 		struct deny_key6 key = {.prefixlen = 128};
 

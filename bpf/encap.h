@@ -9,6 +9,7 @@
 #ifndef SLUICE_ENCAP_H
 #define SLUICE_ENCAP_H
 
+#include "ip_headers.h"
 #include "maps.h"
 #include "outer.h"
 #include "packet.h"
@@ -73,7 +74,7 @@ static __always_inline enum reason encap_in4(struct packet *p, const struct back
 	ip->tot_len = bpf_htons(total);
 	/* the header holds its sum without these; each is half of a 16-bit word, but for the source's */
 	sum = ip->check + ip->tot_len + bpf_htons(p->tos);
-	if (settings.features & FEATURE_ID && !(ip->frag_off & bpf_htons(0x4000))) {
+	if (settings.features & FEATURE_ID && !(ip->frag_off & bpf_htons(IP4_DF))) {
 		ip->id = bpf_get_prandom_u32(); /* RFC 6864 wants it to differ while fragments may be on their way */
 		sum += ip->id;
 	}

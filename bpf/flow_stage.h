@@ -13,6 +13,12 @@
 
 #define NANOSECONDS 1000000000ULL
 
+/* Of CLOCK_MONOTONIC. */
+static __always_inline __u32 second_now(void)
+{
+	return bpf_ktime_get_coarse_ns() / NANOSECONDS;
+}
+
 static __always_inline bool serves(__u16 backend)
 {
 	__u32 index = backend;
@@ -94,7 +100,7 @@ static __always_inline __u32 flow_decide(const struct flow_ask *ask)
 	const bool moving = phase_is_open(ask->move, tcp);
 	const __u16 owner = ask->slot.owner;
 	__u16 stays = slot_unrecorded(moving ? &ask->before : &ask->slot, tcp), backend, other = 0;
-	__u32 now = bpf_ktime_get_coarse_ns() / NANOSECONDS;
+	__u32 now = second_now();
 	struct flow_record *record = bpf_map_lookup_elem(&flows, &ask->tuple);
 	bool again = record && ask->packet & FLOW_BEGINS && record->flags == FLOW_CLOSING;
 

@@ -21,11 +21,6 @@ static __always_inline void fragment_key(struct fragment_key *key, const struct 
 	key->vlan = s->vlan;
 }
 
-static __always_inline __u32 second_now(void)
-{
-	return bpf_ktime_get_coarse_ns() / NANOSECONDS;
-}
-
 /* Of the first fragment: where it went. */
 __noinline int fragment_put(const struct slow *s, const struct fragment *where)
 {

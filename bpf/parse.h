@@ -6,6 +6,7 @@
 #ifndef SLUICE_PARSE_H
 #define SLUICE_PARSE_H
 
+#include "ip_headers.h"
 #include "packet.h"
 
 #define PORTS_LENGTH	  4 /* source and destination port: all that is read of TCP and UDP */
@@ -24,7 +25,7 @@ static __always_inline enum reason parse4(struct packet *p)
 	if ((void *)(ip + 1) > packet_end(p))
 		return REASON_malformed;
 	if (unlikely(*(const __u8 *)ip != 0x45) ||
-	    unlikely(ip->frag_off & bpf_htons(0x3fff)) || /* or an offset, or more */
+	    unlikely(ip->frag_off & bpf_htons(IP4_MORE | IP4_OFFSET)) || /* or an offset, or more */
 	    unlikely(!is_balanced(ip->protocol)))
 		return SLOW_PATH;
 	p->ip_length = bpf_ntohs(ip->tot_len);

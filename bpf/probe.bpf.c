@@ -155,27 +155,12 @@ static __always_inline int encap_l2(struct __sk_buff *skb, struct outer *outer)
 	return bpf_skb_store_bytes(skb, 0, &outer->ethernet, 2 * ETH_ALEN, 0);
 }
 
-static __always_inline __u32 overhead(__u8 encap)
-{
-	switch (encap) {
-	case ENCAP_IPIP4:
-		return sizeof(struct iphdr);
-	case ENCAP_IPIP6:
-		return sizeof(struct ipv6hdr);
-	case ENCAP_GUE4:
-		return sizeof(struct iphdr) + sizeof(struct udphdr);
-	case ENCAP_GUE6:
-		return sizeof(struct ipv6hdr) + sizeof(struct udphdr);
-	}
-	return 0;
-}
-
 static __always_inline int encap(struct __sk_buff *skb, const struct backend *backend, const struct packet *packet)
 {
 	const __u8 kind = backend->encap & ~ENCAP_SLOW; /* once: the agent may change it meanwhile */
 	struct outer outer;
 
-	if (packet->wire_length + overhead(kind) > backend->mtu)
+	if (packet->wire_length + encap_overhead(kind) > backend->mtu)
 		return -1;
 		/* in the words that the agent writes, so that no MAC is half old and half new */
 #pragma unroll

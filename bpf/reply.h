@@ -88,7 +88,7 @@ static __always_inline void put_ip(void *at, const struct slow *s, __u32 length,
 		ip->tos = tos;
 		ip->tot_len = bpf_htons(length + sizeof(*ip));
 		ip->id = 0;
-		ip->frag_off = bpf_htons(0x4000);
+		ip->frag_off = bpf_htons(IP4_DF);
 		ip->ttl = REPLY_TTL;
 		ip->protocol = protocol;
 		ip->check = 0;

@@ -58,7 +58,7 @@ static __always_inline enum reason unknown(struct packet *p, struct slow *s, con
 	p->service = address;
 	if (is_martian(tuple->source, tuple->destination, s->v6))
 		return REASON_martian;
-	if (settings.features & (FEATURE_DENY4 | FEATURE_DENY6) && is_denied(tuple->source, s->v6))
+	if (is_denied(tuple->source, s->v6))
 		return REASON_denied;
 	if (!echo)
 		return address->flags & ADDRESS_REJECT ? reply_reject(p->ctx, s) : REASON_unknown_port;
@@ -105,7 +105,7 @@ static __always_inline enum reason pick(struct packet *p, struct slow *s, struct
 	if (!(s->what & READ_QUOTED)) {
 		if (is_martian(s->ask.tuple.source, s->ask.tuple.destination, s->v6))
 			return REASON_martian;
-		if (settings.features & (FEATURE_DENY4 | FEATURE_DENY6) && is_denied(s->ask.tuple.source, s->v6))
+		if (is_denied(s->ask.tuple.source, s->v6))
 			return REASON_denied;
 	}
 	if (one) {
@@ -123,6 +123,20 @@ static __always_inline enum reason pick(struct packet *p, struct slow *s, struct
 static __always_inline const struct service_options *options_of(__u32 service)
 {
 	return settings.features & FEATURE_SLOW ? bpf_map_lookup_elem(&options, &service) : NULL;
+}
+
+/* Whether the service, whose options may be NULL, is bound to another VLAN. */
+static __always_inline bool is_other_vlan(const struct slow *s, const struct service_options *one)
+{
+	return one && one->vlan && one->vlan != s->vlan;
+}
+
+/* Whether the packet may have ports, further on in its datagram: what an IPv6 extension header hides nobody knows. */
+static __always_inline bool may_have_ports(const struct slow *s)
+{
+	const __u8 protocol = s->ask.tuple.protocol;
+
+	return is_balanced(protocol) || (s->v6 && is_extension(protocol));
 }
 
 /* A fragment of a service that has them go by their source: no ports, in none of them. */
@@ -148,7 +162,7 @@ static __always_inline enum reason find_and_pick(struct packet *p, struct slow *
 	const struct service_options *one = options_find(p);
 	const struct service *address;
 
-	if (reason == REASON_no_service || (one && one->vlan && one->vlan != s->vlan)) {
+	if (reason == REASON_no_service || is_other_vlan(s, one)) {
 		p->service = NULL;
 		address = address_find(s);
 		if (!address)
@@ -197,11 +211,9 @@ static __always_inline enum reason follow_first(struct packet *p, struct slow *s
 		return REASON_fragment;
 	if (s->what & READ_GROUP)
 		return REASON_not_unicast;
-	/* what an IPv6 extension header hides is taken for the service's */
-	if ((is_balanced(s->ask.tuple.protocol) || (s->v6 && is_extension(s->ask.tuple.protocol))) &&
-	    take_by_source(s, service, address)) {
+	if (may_have_ports(s) && take_by_source(s, service, address)) {
 		one = options_of(service->index);
-		if (one && one->vlan && one->vlan != s->vlan)
+		if (is_other_vlan(s, one))
 			return REASON_fragment;
 		p->service = service;
 		return pick(p, s, service, one);
@@ -216,28 +228,12 @@ static __always_inline enum reason follow_first(struct packet *p, struct slow *s
 	p->hash = found->hash;
 	p->backend = found->backend;
 	p->other = found->reason;
-	if (settings.features & (FEATURE_DENY4 | FEATURE_DENY6) && is_denied(s->ask.tuple.source, s->v6))
+	if (is_denied(s->ask.tuple.source, s->v6))
 		return REASON_denied;
 	one = options_of(service->index);
 	return settings.features & FEATURE_LIMITS && one && one->flags & OPTION_LIMITS
 		       ? limits_apply(&s->ask.tuple, one, service->index, false)
 		       : REASON_go_on;
-}
-
-/* Bytes that are put before the IP packet. */
-static __always_inline __u32 encap_overhead(__u8 encap)
-{
-	switch (encap) {
-	case ENCAP_IPIP4:
-		return sizeof(struct iphdr);
-	case ENCAP_IPIP6:
-		return sizeof(struct ipv6hdr);
-	case ENCAP_GUE4:
-		return sizeof(struct iphdr) + sizeof(struct udphdr);
-	case ENCAP_GUE6:
-		return sizeof(struct ipv6hdr) + sizeof(struct udphdr);
-	}
-	return 0;
 }
 
 /* `room`: for the IP packet, on the way to the backend. */
@@ -299,13 +295,10 @@ static __always_inline enum reason slow_send(struct packet *p, struct slow *s)
 	return reason ?: send_out(p, backend);
 }
 
-/* Of what no service can have, and no ping: it is the host's, all its fragments. An extension header says nothing. */
+/* Of what no service can have, and no ping: it is the host's, all its fragments. */
 static __always_inline bool is_foreign(const struct slow *s)
 {
-	const __u8 protocol = s->ask.tuple.protocol;
-
-	return !is_balanced(protocol) && protocol != (s->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP) &&
-	       !(s->v6 && is_extension(protocol));
+	return !may_have_ports(s) && s->ask.tuple.protocol != (s->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 }
 
 static __always_inline enum reason slow_path(struct packet *p, struct slow *s, struct service *service)

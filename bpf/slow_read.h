@@ -14,6 +14,7 @@
 
 #include "flow_stage.h"
 #include "icmp_types.h"
+#include "ip_headers.h"
 #include "packet.h"
 #include "parse.h"
 #include "service.h"
@@ -22,9 +23,6 @@
 #define TAGS_MAX       2
 #define EXTENSIONS_MAX 6
 #define QUOTED_MINIMUM 8 /* bytes of transport header: RFC 792 promises that many */
-
-#define IP4_OFFSET 0x1fff /* of iphdr.frag_off, in units of 8 bytes */
-#define IP4_MORE   0x2000
 
 /*
  * Functions that are not static are verified by themselves, once, whatever calls them: so the verifier's work stays
@@ -74,19 +72,6 @@ union walked {
 	};
 };
 
-struct extension {
-	__u8 next;
-	__u8 length; /* in units of 8 bytes, less one */
-	__be16 more; /* fragment: offset and flag; routing: type and segments left */
-	__be32 id;
-};
-
-static __always_inline bool is_extension(__u8 next)
-{
-	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
-	       next == IPPROTO_FRAGMENT;
-}
-
 /* RFC 8200, section 4. Returns union walked. */
 __noinline __u64 walk6(struct xdp_md *ctx, __u32 offset, __u32 next)
 {
@@ -94,7 +79,7 @@ __noinline __u64 walk6(struct xdp_md *ctx, __u32 offset, __u32 next)
 
 #pragma unroll
 	for (int i = 0; i < EXTENSIONS_MAX; i++) {
-		const struct extension *one;
+		const struct ipv6_extension *one;
 		__u32 length = sizeof(*one);
 
 		if (!is_extension(walked.protocol))
@@ -107,13 +92,13 @@ __noinline __u64 walk6(struct xdp_md *ctx, __u32 offset, __u32 next)
 		walked.what |= READ_MORE;
 		if (walked.protocol == IPPROTO_FRAGMENT) {
 			walked.id = one->id;
-			if (one->more & bpf_htons(0xfff8))
+			if (one->offset & bpf_htons(IP6_OFFSET))
 				walked.what |= READ_LATER;
-			else if (one->more & bpf_htons(1))
+			else if (one->offset & bpf_htons(IP6_MORE))
 				walked.what |= READ_FIRST;
 		} else {
 			length = (one->length + 1U) * 8;
-			if (walked.protocol == IPPROTO_ROUTING && one->more & bpf_htons(0xff))
+			if (walked.protocol == IPPROTO_ROUTING && one->left)
 				walked.what |= READ_MANY;
 		}
 		walked.protocol = one->next;

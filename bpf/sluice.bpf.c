@@ -40,7 +40,7 @@ static __always_inline enum reason forward(struct packet *p, bool v6)
 		return SLOW_PATH;
 	if (unlikely(is_martian(packet_client(p, v6), packet_vip(p, v6), v6)))
 		return REASON_martian;
-	if (settings.features & (v6 ? FEATURE_DENY6 : FEATURE_DENY4) && is_denied(packet_client(p, v6), v6))
+	if (is_denied(packet_client(p, v6), v6))
 		return REASON_denied;
 	return slot_pick(p, v6) ?: encap(p, v6);
 }
@@ -51,7 +51,7 @@ static __always_inline int balance(struct packet *p, bool v6)
 
 	if (unlikely(reason == SLOW_PATH)) {
 		bpf_tail_call(p->ctx, &programs, settings.slow);
-		reason = p->service ? REASON_no_slow_path : REASON_no_service; /* the host's may not drop */
+		reason = p->service ? REASON_no_slow_path : REASON_no_service;
 	}
 	return count(p, reason);
 }

@@ -71,6 +71,12 @@ void outer_take_entropy(struct outer *outer, const struct frame *sent);
 /* The packet `in` (of a valid IP length) with its outer headers: all bytes from its IP header on stay as they are. */
 void frame_wrap(struct frame *out, const struct frame *in, const struct outer *outer);
 
+/* Of a frame without VLAN tags. */
+static inline bool frame_is_v6(const struct frame *frame)
+{
+	return frame->data[FRAME_IP] >> 4 == 6;
+}
+
 __u16 frame_get16(const struct frame *frame, size_t offset);
 void frame_put16(struct frame *frame, size_t offset, __u16 value);
 

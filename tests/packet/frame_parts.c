@@ -16,11 +16,6 @@
 #define OPTION_PAD    1
 #define FRAGMENT_SIZE 8
 
-static bool is_v6(const struct frame *frame)
-{
-	return frame->data[FRAME_IP] >> 4 == 6;
-}
-
 static size_t header4(const struct frame *frame, size_t ip)
 {
 	return (frame->data[ip] & 0xf) * 4;
@@ -28,7 +23,7 @@ static size_t header4(const struct frame *frame, size_t ip)
 
 static void put_length(struct frame *frame)
 {
-	if (is_v6(frame)) {
+	if (frame_is_v6(frame)) {
 		frame_put16(frame, FRAME_IP + 4, frame->length - FRAME_IP - IP6_HEADER);
 	} else {
 		frame_put16(frame, FRAME_IP + 2, frame->length - FRAME_IP);
@@ -88,14 +83,14 @@ static void cut(struct frame *frame, size_t payload, size_t from, size_t to)
 
 void frame_fragment(struct frame *frame, __u32 id, size_t from, size_t to)
 {
-	size_t payload = FRAME_IP + (is_v6(frame) ? IP6_HEADER : header4(frame, FRAME_IP));
+	size_t payload = FRAME_IP + (frame_is_v6(frame) ? IP6_HEADER : header4(frame, FRAME_IP));
 	size_t end = frame->length - payload;
 	bool more = to && to < end;
 
 	assert_int_equal(from % 8, 0);
 	assert_in_range(more ? to : end, from + 1, end);
 	cut(frame, payload, from, more ? to : end);
-	if (is_v6(frame)) {
+	if (frame_is_v6(frame)) {
 		frame_extension(frame, IPPROTO_FRAGMENT, FRAGMENT_SIZE);
 		frame->data[payload + 1] = 0; /* reserved */
 		frame_put16(frame, payload + 2, from | more);

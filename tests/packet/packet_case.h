@@ -8,10 +8,29 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <netinet/in.h>
 
 #include "packet/world.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Of a client of the world, to port 443, and more of struct client. */
+#define CLIENT4_TO(vip, ...)                                                                                           \
+	{                                                                                                              \
+		.from = CLIENT4, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                          \
+	}
+#define CLIENT6_TO(vip, ...)                                                                                           \
+	{                                                                                                              \
+		.from = CLIENT6, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                          \
+	}
+#define UDP .protocol = IPPROTO_UDP
+
+/* What is done to a frame before it is sent. */
+#define CHANGE(name, statement)                                                                                        \
+	static void name(struct frame *frame)                                                                          \
+	{                                                                                                              \
+		statement;                                                                                             \
+	}
 
 /* How a packet should end. Service 0 stands for "none counts it", so tests number services from 1. */
 struct outcome {
@@ -21,6 +40,25 @@ struct outcome {
 	__u16 mtu;		     /* too_big_told: which is told */
 	const struct target *target; /* how that backend is reached [as in the world] */
 };
+
+/* Sent to the backend of that number, by its service, XDP_TX or redirected; or not, counted for a service or for none.
+ */
+#define TAKEN(number)                                                                                                  \
+	{                                                                                                              \
+		.reason = REASON_forwarded, .service = number, .backend = number                                       \
+	}
+#define TAKEN_OUT(number)                                                                                              \
+	{                                                                                                              \
+		.reason = REASON_redirected, .service = number, .backend = number                                      \
+	}
+#define COUNTED(why, number)                                                                                           \
+	{                                                                                                              \
+		.reason = REASON_##why, .service = number                                                              \
+	}
+#define ENDS(why)                                                                                                      \
+	{                                                                                                              \
+		.reason = REASON_##why                                                                                 \
+	}
 
 /* A frame that comes before a case's own. */
 struct packet_step {

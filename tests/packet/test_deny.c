@@ -75,14 +75,9 @@ static void address_alone(struct fixture *fixture)
 	{                                                                                                              \
 		.from = source, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                           \
 	}
-#define UDP .protocol = IPPROTO_UDP
 #define DENIED(number)                                                                                                 \
 	{                                                                                                              \
 		.reason = REASON_denied, .service = number                                                             \
-	}
-#define TAKEN(number)                                                                                                  \
-	{                                                                                                              \
-		.reason = REASON_forwarded, .service = number, .backend = number                                       \
 	}
 
 /* The same on both paths. */

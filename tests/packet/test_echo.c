@@ -8,8 +8,6 @@
 #include "packet/policy.h"
 
 #define FEATURES FEATURE_ADDRESS
-#define OTHER	 "192.0.2.200" /* no VIP */
-#define OTHER6	 "2001:db8::200"
 
 #define PING4(vip, ...)                                                                                                \
 	{                                                                                                              \
@@ -27,39 +25,20 @@
 	{                                                                                                              \
 		.from = source, .to = V6_GUE4, .protocol = IPPROTO_ICMPV6                                              \
 	}
-#define ENDS(why)                                                                                                      \
-	{                                                                                                              \
-		.reason = REASON_##why                                                                                 \
-	}
-#define COUNTED(why, number)                                                                                           \
-	{                                                                                                              \
-		.reason = REASON_##why, .service = number                                                              \
-	}
-
-#define CHANGE(name, statement)                                                                                        \
-	static void name(struct frame *frame)                                                                          \
-	{                                                                                                              \
-		statement;                                                                                             \
-	}
-
-static bool is_v6(const struct frame *frame)
-{
-	return frame->data[FRAME_IP] >> 4 == 6;
-}
 
 static __u8 *icmp_of(struct frame *frame)
 {
-	return frame->data + (is_v6(frame) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4);
+	return frame->data + (frame_is_v6(frame) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4);
 }
 
 CHANGE(wrong_checksum, icmp_of(frame)[2] ^= 0x5a)
 CHANGE(no_checksum, icmp_of(frame)[2] = icmp_of(frame)[3] = 0)
 CHANGE(all_ones, icmp_of(frame)[2] = icmp_of(frame)[3] = 0xff)
 CHANGE(code, icmp_of(frame)[1] = 1)
-CHANGE(reply, icmp_of(frame)[0] = is_v6(frame) ? 129 : 0)
-CHANGE(timestamp, icmp_of(frame)[0] = is_v6(frame) ? 130 : 13)
-CHANGE(other_familys, icmp_of(frame)[0] = is_v6(frame) ? 8 : 128)
-CHANGE(with_more, is_v6(frame) ? frame_extension(frame, IPPROTO_HOPOPTS, 8) : frame_options(frame, 8))
+CHANGE(reply, icmp_of(frame)[0] = frame_is_v6(frame) ? 129 : 0)
+CHANGE(timestamp, icmp_of(frame)[0] = frame_is_v6(frame) ? 130 : 13)
+CHANGE(other_familys, icmp_of(frame)[0] = frame_is_v6(frame) ? 8 : 128)
+CHANGE(with_more, frame_is_v6(frame) ? frame_extension(frame, IPPROTO_HOPOPTS, 8) : frame_options(frame, 8))
 CHANGE(first, frame_fragment(frame, 1, 0, 16))
 CHANGE(last, frame_fragment(frame, 1, 16, 0))
 CHANGE(atomic, frame_atomic(frame, 1))
@@ -68,8 +47,8 @@ CHANGE(q_in_q, frame_tag(frame, 0x8100, 30); frame_tag(frame, 0x88a8, 7))
 CHANGE(broadcast, memset(frame->data, 0xff, 6))
 CHANGE(multicast, memcpy(frame->data, "\x33\x33\x00\x00\x00\x01", 6))
 CHANGE(cut, frame->length--)
-CHANGE(seven_bytes, frame_put16(frame, FRAME_IP + (is_v6(frame) ? 4 : 2), is_v6(frame) ? 7 : 27);
-       if (!is_v6(frame)) frame_checksum4(frame))
+CHANGE(seven_bytes, frame_put16(frame, FRAME_IP + (frame_is_v6(frame) ? 4 : 2), frame_is_v6(frame) ? 7 : 27);
+       if (!frame_is_v6(frame)) frame_checksum4(frame))
 CHANGE(wrong_ip_checksum, frame->data[FRAME_IP + 10] ^= 1)
 CHANGE(may_fragment, frame_put16(frame, FRAME_IP + 4, 77); frame_put16(frame, FRAME_IP + 6, 0); frame_checksum4(frame))
 CHANGE(label, frame->data[FRAME_IP + 1] |= 0xf; frame_put16(frame, FRAME_IP + 2, 0x1234))
@@ -224,7 +203,7 @@ static const struct packet_case not_answered[] = {
 	BOTH("the other family's type", answer, PING4(V4_GUE4), PING6(V6_GUE4), other_familys, ENDS(not_tcp_udp)),
 	BOTH("broadcast", answer, PING4(V4_GUE4), PING6(V6_GUE4), broadcast, ENDS(not_unicast)),
 	BOTH("multicast", answer, PING4(V4_GUE4), PING6(V6_GUE4), multicast, ENDS(not_unicast)),
-	BOTH("of an address that is no VIP", answer, PING4(OTHER), PING6(OTHER6), NULL, ENDS(not_tcp_udp)),
+	BOTH("of an address that is no VIP", answer, PING4(V4_NO_VIP), PING6(V6_NO_VIP), NULL, ENDS(not_tcp_udp)),
 	BOTH("from a martian", answer, PING4_FROM("127.0.0.1"), PING6_FROM("fe80::1"), NULL, COUNTED(martian, GUE4)),
 	BOTH("from the VIP itself", answer, PING4_FROM(V4_GUE4), PING6_FROM(V6_GUE4), NULL, COUNTED(martian, GUE4)),
 	BOTH("from a denied source", answer, PING4_FROM("203.0.113.9"), PING6_FROM("2001:db8:bad::9"), NULL,
@@ -236,7 +215,8 @@ static const struct packet_case not_answered[] = {
 	BOTH("to drop, with options or extension headers", drop, PING4(V4_GUE4), PING6(V6_GUE4), with_more,
 	     COUNTED(echo_dropped, GUE4)),
 	BOTH("to drop, broadcast", drop, PING4(V4_GUE4), PING6(V6_GUE4), broadcast, ENDS(not_unicast)),
-	BOTH("to drop, of an address that is no VIP", drop, PING4(OTHER), PING6(OTHER6), NULL, ENDS(not_tcp_udp)),
+	BOTH("to drop, of an address that is no VIP", drop, PING4(V4_NO_VIP), PING6(V6_NO_VIP), NULL,
+	     ENDS(not_tcp_udp)),
 	BOTH("to pass", pass, PING4(V4_GUE4), PING6(V6_GUE4), NULL, ENDS(not_tcp_udp)),
 	BOTH("to pass, from a martian", pass, PING4_FROM("127.0.0.1"), PING6_FROM("fe80::1"), NULL, ENDS(not_tcp_udp)),
 	BOTH("to pass, from a denied source", pass, PING4_FROM("203.0.113.9"), PING6_FROM("2001:db8:bad::9"), NULL,
@@ -276,7 +256,7 @@ static const struct packet_case limited[] = {
 	LIMITED("a flood of pings leaves path MTU discovery alone", CLIENT(CLIENT6, V6_L2, 443, .ip_length = 1601),
 		.before = BEFORE(PING_STEP(4, GUE4), PING_STEP(6, GUE6)),
 		.outcome = {.reason = REASON_too_big_told, .service = L2, .mtu = 1600}),
-	LIMITED("pings of the host are not limited", PING4(OTHER),
+	LIMITED("pings of the host are not limited", PING4(V4_NO_VIP),
 		.before = BEFORE(PING_STEP(4, GUE4), PING_STEP(6, GUE6)), .outcome = ENDS(not_tcp_udp)),
 	LIMITED("service traffic is not limited", CLIENT(CLIENT4, V4_GUE4, 443),
 		.before = BEFORE(PING_STEP(4, GUE4), PING_STEP(6, GUE6)),

@@ -14,9 +14,7 @@
 #include "packet/packet_case.h"
 #include "packet/policy.h"
 
-#define ID     0xbeef
-#define OTHER  "192.0.2.200" /* no VIP */
-#define OTHER6 "2001:db8::200"
+#define ID 0xbeef
 
 /* 200 bytes behind the IP header, in three fragments. */
 #define CLIENT(source, vip, port, number, length)                                                                      \
@@ -34,29 +32,6 @@
 #define FROM6(source)	 CLIENT(source, V6_GUE4, 443, IPPROTO_UDP, 240)
 #define OF4(vip, number) CLIENT(CLIENT4, vip, 443, number, 220)
 #define OF6(vip, number) CLIENT(CLIENT6, vip, 443, number, 240)
-
-#define TAKEN(number)                                                                                                  \
-	{                                                                                                              \
-		.reason = REASON_forwarded, .service = number, .backend = number                                       \
-	}
-#define TAKEN_OUT(number)                                                                                              \
-	{                                                                                                              \
-		.reason = REASON_redirected, .service = number, .backend = number                                      \
-	}
-#define ENDS(why)                                                                                                      \
-	{                                                                                                              \
-		.reason = REASON_##why                                                                                 \
-	}
-#define COUNTED(why, number)                                                                                           \
-	{                                                                                                              \
-		.reason = REASON_##why, .service = number                                                              \
-	}
-
-#define CHANGE(name, statement)                                                                                        \
-	static void name(struct frame *frame)                                                                          \
-	{                                                                                                              \
-		statement;                                                                                             \
-	}
 
 CHANGE(first, frame_fragment(frame, ID, 0, 96))
 CHANGE(second, frame_fragment(frame, ID, 96, 160))
@@ -80,14 +55,9 @@ CHANGE(headers_alone, frame_extension(frame, IPPROTO_DSTOPTS, 24); frame_fragmen
 CHANGE(rest_of_headers, frame_extension(frame, IPPROTO_DSTOPTS, 24); frame_fragment(frame, ID, 24, 0))
 CHANGE(cut_fragment_header, first(frame); frame->length = FRAME_TRANSPORT6 + 7; frame_put16(frame, FRAME_IP + 4, 7))
 
-static bool is_v6(const struct frame *frame)
-{
-	return frame->data[FRAME_IP] >> 4 == 6;
-}
-
 static void behind(struct frame *frame, void (*change)(struct frame *frame), size_t extensions)
 {
-	for (size_t i = 0; i < extensions && is_v6(frame); i++)
+	for (size_t i = 0; i < extensions && frame_is_v6(frame); i++)
 		frame_extension(frame, IPPROTO_DSTOPTS, 8);
 	change(frame);
 }
@@ -96,7 +66,7 @@ static void behind(struct frame *frame, void (*change)(struct frame *frame), siz
 static void more(struct frame *frame, void (*change)(struct frame *frame))
 {
 	behind(frame, change, 1);
-	if (is_v6(frame))
+	if (frame_is_v6(frame))
 		frame_extension(frame, IPPROTO_HOPOPTS, 8);
 	else
 		frame_options(frame, 8);
@@ -164,8 +134,8 @@ static const struct packet_case follow[] = {
 	AFTER6("one of another client's network", FROM6("2001:db8:d::7"), last, ENDS(fragment_lost)),
 	AFTER4("one to another VIP", UDP4(V4_L2), last, ENDS(fragment_lost)),
 	AFTER6("one to another VIP", UDP6(V6_L2), last, ENDS(fragment_lost)),
-	AFTER4("one to an address that is no VIP", UDP4(OTHER), last, ENDS(fragment)),
-	AFTER6("one to an address that is no VIP", UDP6(OTHER6), last, ENDS(fragment)),
+	AFTER4("one to an address that is no VIP", UDP4(V4_NO_VIP), last, ENDS(fragment)),
+	AFTER6("one to an address that is no VIP", UDP6(V6_NO_VIP), last, ENDS(fragment)),
 	AFTER6("one whose identification differs in its high half", UDP6(V6_GUE4), last_of_high_id,
 	       ENDS(fragment_lost)),
 	WAY(IPIP4, TAKEN),
@@ -315,10 +285,10 @@ static const struct packet_case ends[] = {
 	     rest_of_eight, TAKEN(GUE4), TAKEN(GUE4)),
 	SAME("the UDP header alone", addresses, 0, UDP4(V4_GUE4), UDP6(V6_GUE4), eight_bytes, rest_of_eight,
 	     TAKEN(GUE4), TAKEN(GUE4)),
-	SAME("to an address that is no VIP", addresses, 0, UDP4(OTHER), UDP6(OTHER6), first, last, ENDS(no_service),
-	     ENDS(fragment)),
-	SAME("a ping of the host", drop, FEATURE_ADDRESS, OF4(OTHER, IPPROTO_ICMP), OF6(OTHER6, IPPROTO_ICMPV6), first,
-	     last, ENDS(not_tcp_udp), ENDS(fragment)),
+	SAME("to an address that is no VIP", addresses, 0, UDP4(V4_NO_VIP), UDP6(V6_NO_VIP), first, last,
+	     ENDS(no_service), ENDS(fragment)),
+	SAME("a ping of the host", drop, FEATURE_ADDRESS, OF4(V4_NO_VIP, IPPROTO_ICMP), OF6(V6_NO_VIP, IPPROTO_ICMPV6),
+	     first, last, ENDS(not_tcp_udp), ENDS(fragment)),
 	{.name = "IPv6: more extension headers than are read",
 	 .setup = addresses,
 	 .before = BEFORE(STEP(UDP6(V6_GUE4), first_with_many, ENDS(extensions))),
@@ -359,20 +329,22 @@ static void age(struct fixture *fixture, __u32 seconds)
 		age(fixture, seconds);                                                                                 \
 	}
 AGED(1)
-AGED(2) AGED(3) AGED(3600)
+AGED(2)
+AGED(3)
+AGED(3600)
 
 #define LATER(text, how, why)                                                                                          \
 	CASE("IPv4: " text, FIRST4, .meanwhile = how, .client = UDP4(V4_GUE4), .change = last, .outcome = why),        \
 		CASE("IPv6: " text, FIRST6, .meanwhile = how, .client = UDP6(V6_GUE4), .change = last, .outcome = why)
 
-	static const struct packet_case ages[] = {
-		LATER("a second after the first fragment", age_1, TAKEN(GUE4)),
-		LATER("2 seconds after it", age_2, TAKEN(GUE4)),
-		LATER("3 seconds after it", age_3, ENDS(fragment_lost)),
-		LATER("an hour after it", age_3600, ENDS(fragment_lost)),
-		CASE("IPv4: the first fragment again after an hour",
-		     .before = BEFORE(STEP(UDP4(V4_GUE4), first, TAKEN(GUE4)), STEP(UDP4(V4_GUE4), first, TAKEN(GUE4))),
-		     END(UDP4(V4_GUE4), last, TAKEN(GUE4))),
+static const struct packet_case ages[] = {
+	LATER("a second after the first fragment", age_1, TAKEN(GUE4)),
+	LATER("2 seconds after it", age_2, TAKEN(GUE4)),
+	LATER("3 seconds after it", age_3, ENDS(fragment_lost)),
+	LATER("an hour after it", age_3600, ENDS(fragment_lost)),
+	CASE("IPv4: the first fragment again after an hour",
+	     .before = BEFORE(STEP(UDP4(V4_GUE4), first, TAKEN(GUE4)), STEP(UDP4(V4_GUE4), first, TAKEN(GUE4))),
+	     END(UDP4(V4_GUE4), last, TAKEN(GUE4))),
 };
 
 /* The service at GUE4's VIPs has them go by source; the slots are all GUE4's. */
@@ -410,7 +382,7 @@ static const struct packet_case sources[] = {
 	SOURCE("by source: from a denied source", FROM4("203.0.113.9"), FROM6("2001:db8:bad::9"), last,
 	       COUNTED(denied, GUE4)),
 	SOURCE("by source: broadcast", UDP4(V4_GUE4), UDP6(V6_GUE4), last_by_broadcast, ENDS(not_unicast)),
-	SOURCE("by source: to an address that is no VIP", UDP4(OTHER), UDP6(OTHER6), last, ENDS(fragment)),
+	SOURCE("by source: to an address that is no VIP", UDP4(V4_NO_VIP), UDP6(V6_NO_VIP), last, ENDS(fragment)),
 	SOURCE("by source: the first fragment to an unknown port", PORT4(V4_GUE4, 9), PORT6(V6_GUE4, 9), first,
 	       ENDS(no_service)),
 	SOURCE("by source: a further fragment that is too big is not answered", BIG4, BIG6, rest_of_eight,

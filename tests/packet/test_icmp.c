@@ -31,14 +31,6 @@
 		.from = CLIENT6, .to = to_vip, PORTS, .protocol = IPPROTO_UDP                                          \
 	}
 
-#define PASSED(why)                                                                                                    \
-	{                                                                                                              \
-		.reason = REASON_##why                                                                                 \
-	}
-#define TAKEN(number)                                                                                                  \
-	{                                                                                                              \
-		.reason = REASON_forwarded, .service = number, .backend = number                                       \
-	}
 #define REDIRECTED(number)                                                                                             \
 	{                                                                                                              \
 		.reason = REASON_redirected, .service = number, .backend = number                                      \
@@ -47,37 +39,26 @@
 #define LEAST 8 /* bytes that are quoted behind the IP header */
 
 /* Of an error about IPv4 and about IPv6, for what can be said of both. */
-static bool is_v6(const struct frame *frame)
-{
-	return frame_get16(frame, 12) == 0x86dd;
-}
-
 static size_t quote(const struct frame *frame)
 {
-	return is_v6(frame) ? FRAME_QUOTE6 : FRAME_QUOTE4;
+	return frame_is_v6(frame) ? FRAME_QUOTE6 : FRAME_QUOTE4;
 }
 
 static void shape(struct frame *frame, __u8 type4, __u8 type6, __u8 code)
 {
-	frame_error(frame, is_v6(frame) ? type6 : type4, code, LEAST);
+	frame_error(frame, frame_is_v6(frame) ? type6 : type4, code, LEAST);
 }
 
 static void too_big(struct frame *frame)
 {
-	shape(frame, 3, 2, is_v6(frame) ? 0 : 4);
+	shape(frame, 3, 2, frame_is_v6(frame) ? 0 : 4);
 }
 
-#define CHANGE(name, statement)                                                                                        \
-	static void name(struct frame *frame)                                                                          \
-	{                                                                                                              \
-		statement;                                                                                             \
-	}
-
 CHANGE(unreachable, shape(frame, 3, 1, 1))
-CHANGE(port_unreachable, shape(frame, 3, 1, is_v6(frame) ? 4 : 3))
+CHANGE(port_unreachable, shape(frame, 3, 1, frame_is_v6(frame) ? 4 : 3))
 CHANGE(time_exceeded, shape(frame, 11, 3, 0))
 CHANGE(parameter_problem, shape(frame, 12, 4, 0))
-CHANGE(whole, frame_error(frame, is_v6(frame) ? 2 : 3, is_v6(frame) ? 0 : 4, LEAST + 16))
+CHANGE(whole, frame_error(frame, frame_is_v6(frame) ? 2 : 3, frame_is_v6(frame) ? 0 : 4, LEAST + 16))
 CHANGE(padded, too_big(frame); frame->length += 7)
 
 #define BOTH(text, how)                                                                                                \
@@ -159,19 +140,19 @@ static const struct packet_case services[] = {
 	{.name = "IPv4: about a port without a service",
 	 .client = {.from = CLIENT4, .to = V4_GUE4, .from_port = 443, .to_port = 444},
 	 .change = too_big,
-	 .outcome = PASSED(no_service)},
+	 .outcome = ENDS(no_service)},
 	{.name = "IPv6: about a port without a service",
 	 .client = {.from = CLIENT6, .to = V6_GUE4, .from_port = 443, .to_port = 444},
 	 .change = too_big,
-	 .outcome = PASSED(no_service)},
+	 .outcome = ENDS(no_service)},
 	{.name = "IPv4: about a packet of the host's own",
 	 .client = TCP4("192.0.2.200"),
 	 .change = too_big,
-	 .outcome = PASSED(no_service)},
+	 .outcome = ENDS(no_service)},
 	{.name = "IPv6: about a packet of the host's own",
 	 .client = TCP6("2001:db8::200"),
 	 .change = too_big,
-	 .outcome = PASSED(no_service)},
+	 .outcome = ENDS(no_service)},
 };
 
 /* Another type than those. */
@@ -192,9 +173,11 @@ CHANGE(type_13, type(frame, 13))
 CHANGE(type_128, type(frame, 128))
 CHANGE(type_135, type(frame, 135))
 CHANGE(type_137, type(frame, 137))
-CHANGE(another_protocol, too_big(frame); frame->data[FRAME_IP + (is_v6(frame) ? 6 : 9)] = is_v6(frame) ? 1 : 58)
-CHANGE(about_icmp, too_big(frame); frame->data[quote(frame) + (is_v6(frame) ? 6 : 9)] = is_v6(frame) ? 58 : 1)
-CHANGE(about_sctp, too_big(frame); frame->data[quote(frame) + (is_v6(frame) ? 6 : 9)] = IPPROTO_SCTP)
+CHANGE(another_protocol, too_big(frame);
+       frame->data[FRAME_IP + (frame_is_v6(frame) ? 6 : 9)] = frame_is_v6(frame) ? 1 : 58)
+CHANGE(about_icmp, too_big(frame);
+       frame->data[quote(frame) + (frame_is_v6(frame) ? 6 : 9)] = frame_is_v6(frame) ? 58 : 1)
+CHANGE(about_sctp, too_big(frame); frame->data[quote(frame) + (frame_is_v6(frame) ? 6 : 9)] = IPPROTO_SCTP)
 CHANGE(about_a_fragment_header, too_big(frame); frame->data[quote(frame) + 6] = IPPROTO_FRAGMENT)
 CHANGE(about_hop_by_hop, too_big(frame); frame->data[quote(frame) + 6] = 0)
 CHANGE(about_options, too_big(frame); frame->data[quote(frame)] = 0x46)
@@ -202,12 +185,12 @@ CHANGE(about_a_short_header, too_big(frame); frame->data[quote(frame)] = 0x44)
 CHANGE(about_a_later_fragment, too_big(frame); frame_put16(frame, quote(frame) + 6, 0x2001))
 CHANGE(about_the_last_fragment, too_big(frame); frame_put16(frame, quote(frame) + 6, 0x1000))
 CHANGE(about_the_first_fragment, too_big(frame); frame_put16(frame, quote(frame) + 6, 0x2000))
-CHANGE(about_another_family, too_big(frame); frame->data[quote(frame)] = is_v6(frame) ? 0x45 : 0x60)
-CHANGE(from_another_source, too_big(frame); frame->data[quote(frame) + (is_v6(frame) ? 23 : 15)] ^= 1)
-CHANGE(from_another_network, too_big(frame); frame->data[quote(frame) + (is_v6(frame) ? 8 : 12)] ^= 1)
-CHANGE(one_byte_short, frame_error(frame, is_v6(frame) ? 2 : 3, 0, LEAST - 1))
-CHANGE(ports_alone, frame_error(frame, is_v6(frame) ? 2 : 3, 0, 4))
-CHANGE(no_ports, frame_error(frame, is_v6(frame) ? 2 : 3, 0, 0))
+CHANGE(about_another_family, too_big(frame); frame->data[quote(frame)] = frame_is_v6(frame) ? 0x45 : 0x60)
+CHANGE(from_another_source, too_big(frame); frame->data[quote(frame) + (frame_is_v6(frame) ? 23 : 15)] ^= 1)
+CHANGE(from_another_network, too_big(frame); frame->data[quote(frame) + (frame_is_v6(frame) ? 8 : 12)] ^= 1)
+CHANGE(one_byte_short, frame_error(frame, frame_is_v6(frame) ? 2 : 3, 0, LEAST - 1))
+CHANGE(ports_alone, frame_error(frame, frame_is_v6(frame) ? 2 : 3, 0, 4))
+CHANGE(no_ports, frame_error(frame, frame_is_v6(frame) ? 2 : 3, 0, 0))
 CHANGE(short_but_padded, one_byte_short(frame); frame->length++)
 CHANGE(longer_than_the_frame, whole(frame); frame->length--)
 CHANGE(broadcast, too_big(frame); memset(frame->data, 0xff, 6))
@@ -217,11 +200,11 @@ CHANGE(fragment, too_big(frame); frame_put16(frame, FRAME_IP + 6, 0x2000); frame
 #define HOST6(text, how) HOST6_AS(text, how, not_tcp_udp)
 #define HOST4_AS(text, how, why)                                                                                       \
 	{                                                                                                              \
-		.name = "IPv4: " text, .client = TCP4(V4_GUE4), .change = how, .outcome = PASSED(why)                  \
+		.name = "IPv4: " text, .client = TCP4(V4_GUE4), .change = how, .outcome = ENDS(why)                    \
 	}
 #define HOST6_AS(text, how, why)                                                                                       \
 	{                                                                                                              \
-		.name = "IPv6: " text, .client = TCP6(V6_GUE4), .change = how, .outcome = PASSED(why)                  \
+		.name = "IPv6: " text, .client = TCP6(V6_GUE4), .change = how, .outcome = ENDS(why)                    \
 	}
 #define HOST(text, how)		HOST4(text, how), HOST6(text, how)
 #define HOST_AS(text, how, why) HOST4_AS(text, how, why), HOST6_AS(text, how, why)
@@ -317,8 +300,8 @@ CHANGE(own_headers, too_big(frame); frame_extension(frame, IPPROTO_DSTOPTS, 8); 
 CHANGE(own_and_quoted_headers, quoted_6(frame); frame_extension(frame, 0, 8))
 CHANGE(own_atomic, too_big(frame); frame_atomic(frame, 1))
 CHANGE(own_route, own_headers(frame); frame_extension(frame, IPPROTO_ROUTING, 8); frame_routing(frame, 4, 1))
-CHANGE(own_first, whole(frame); frame_fragment(frame, 1, 0, is_v6(frame) ? 64 : 48))
-CHANGE(own_later, whole(frame); frame_fragment(frame, 1, is_v6(frame) ? 64 : 48, 0))
+CHANGE(own_first, whole(frame); frame_fragment(frame, 1, 0, frame_is_v6(frame) ? 64 : 48))
+CHANGE(own_later, whole(frame); frame_fragment(frame, 1, frame_is_v6(frame) ? 64 : 48, 0))
 CHANGE(tagged, too_big(frame); frame_tag(frame, 0x8100, 30))
 CHANGE(q_in_q, too_big(frame); frame_tag(frame, 0x8100, 30); frame_tag(frame, 0x88a8, 7))
 
@@ -381,7 +364,7 @@ static void cut_everywhere(void **state)
 		frame_client(&in, v6 ? &(struct client)TCP6(V6_GUE4) : &(struct client)TCP4(V4_GUE4));
 		too_big(&in);
 		while (in.length-- > FRAME_IP) {
-			packet_send(fixture, &in, NULL, &(struct outcome)PASSED(malformed), counts);
+			packet_send(fixture, &in, NULL, &(struct outcome)ENDS(malformed), counts);
 		}
 	}
 	packet_assert_counted(fixture, counts);

@@ -11,39 +11,6 @@
 #include "packet/frame_parts.h"
 #include "packet/packet_case.h"
 
-#define TCP4(vip, ...)                                                                                                 \
-	{                                                                                                              \
-		.from = CLIENT4, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                          \
-	}
-#define TCP6(vip, ...)                                                                                                 \
-	{                                                                                                              \
-		.from = CLIENT6, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                          \
-	}
-#define UDP .protocol = IPPROTO_UDP
-#define ENDS(why)                                                                                                      \
-	{                                                                                                              \
-		.reason = REASON_##why                                                                                 \
-	}
-#define COUNTED(why, number)                                                                                           \
-	{                                                                                                              \
-		.reason = REASON_##why, .service = number                                                              \
-	}
-#define TAKEN(number)                                                                                                  \
-	{                                                                                                              \
-		.reason = REASON_forwarded, .service = number, .backend = number                                       \
-	}
-
-#define CHANGE(name, statement)                                                                                        \
-	static void name(struct frame *frame)                                                                          \
-	{                                                                                                              \
-		statement;                                                                                             \
-	}
-
-static bool is_v6(const struct frame *frame)
-{
-	return frame->data[FRAME_IP] >> 4 == 6;
-}
-
 static void put_ip_length(struct frame *frame, size_t ip, size_t length)
 {
 	if (frame->data[ip] >> 4 == 6)
@@ -58,9 +25,9 @@ CHANGE(chain, frame_extension(frame, IPPROTO_DSTOPTS, 24); frame_atomic(frame, 1
 CHANGE(first, frame_fragment(frame, 1, 0, 32))
 CHANGE(later, frame_fragment(frame, 1, 8, 0))
 CHANGE(tagged, frame_tag(frame, 0x8100, 30))
-CHANGE(tagged_more, is_v6(frame) ? chain(frame) : most_options(frame); frame_tag(frame, 0x8100, 30);
+CHANGE(tagged_more, frame_is_v6(frame) ? chain(frame) : most_options(frame); frame_tag(frame, 0x8100, 30);
        frame_tag(frame, 0x88a8, 7))
-CHANGE(error, frame_error(frame, is_v6(frame) ? 2 : 3, is_v6(frame) ? 0 : 4, 16))
+CHANGE(error, frame_error(frame, frame_is_v6(frame) ? 2 : 3, frame_is_v6(frame) ? 0 : 4, 16))
 
 /* A packet that is cut at each of its bytes. */
 struct shape {
@@ -78,29 +45,29 @@ struct shape {
 #define FLOW .least = 8, .outcome = TAKEN(GUE4), .less = ENDS(malformed)
 
 static const struct shape shapes[] = {
-	SHAPE("IPv4 TCP", TCP4(V4_GUE4), plain, FLOW),
-	SHAPE("IPv4 UDP", TCP4(V4_GUE4, UDP), plain, FLOW),
-	SHAPE("IPv6 TCP", TCP6(V6_GUE4), plain, FLOW),
-	SHAPE("IPv6 UDP", TCP6(V6_GUE4, UDP), plain, FLOW),
-	SHAPE("IPv4 with options", TCP4(V4_GUE4), most_options, FLOW),
-	SHAPE("IPv6 with extension headers", TCP6(V6_GUE4), chain, FLOW),
-	SHAPE("IPv4: a first fragment", TCP4(V4_GUE4), first, FLOW),
-	SHAPE("IPv6: a first fragment", TCP6(V6_GUE4), first, FLOW),
-	SHAPE("IPv4: a further fragment", TCP4(V4_GUE4), later, .outcome = ENDS(fragment_lost),
+	SHAPE("IPv4 TCP", CLIENT4_TO(V4_GUE4), plain, FLOW),
+	SHAPE("IPv4 UDP", CLIENT4_TO(V4_GUE4, UDP), plain, FLOW),
+	SHAPE("IPv6 TCP", CLIENT6_TO(V6_GUE4), plain, FLOW),
+	SHAPE("IPv6 UDP", CLIENT6_TO(V6_GUE4, UDP), plain, FLOW),
+	SHAPE("IPv4 with options", CLIENT4_TO(V4_GUE4), most_options, FLOW),
+	SHAPE("IPv6 with extension headers", CLIENT6_TO(V6_GUE4), chain, FLOW),
+	SHAPE("IPv4: a first fragment", CLIENT4_TO(V4_GUE4), first, FLOW),
+	SHAPE("IPv6: a first fragment", CLIENT6_TO(V6_GUE4), first, FLOW),
+	SHAPE("IPv4: a further fragment", CLIENT4_TO(V4_GUE4), later, .outcome = ENDS(fragment_lost),
 	      .less = ENDS(malformed)),
-	SHAPE("IPv6: a further fragment", TCP6(V6_GUE4), later, .outcome = ENDS(fragment_lost),
+	SHAPE("IPv6: a further fragment", CLIENT6_TO(V6_GUE4), later, .outcome = ENDS(fragment_lost),
 	      .less = ENDS(malformed)),
-	SHAPE("IPv4 in a VLAN", TCP4(V4_GUE4), tagged, FLOW),
-	SHAPE("IPv6 in a VLAN", TCP6(V6_GUE4), tagged, FLOW),
-	SHAPE("IPv4 with options in QinQ", TCP4(V4_GUE4), tagged_more, FLOW),
-	SHAPE("IPv6 with extension headers in QinQ", TCP6(V6_GUE4), tagged_more, FLOW),
-	SHAPE("IPv4: a ping", TCP4(V4_GUE4, .protocol = IPPROTO_ICMP), plain, .least = 8,
+	SHAPE("IPv4 in a VLAN", CLIENT4_TO(V4_GUE4), tagged, FLOW),
+	SHAPE("IPv6 in a VLAN", CLIENT6_TO(V6_GUE4), tagged, FLOW),
+	SHAPE("IPv4 with options in QinQ", CLIENT4_TO(V4_GUE4), tagged_more, FLOW),
+	SHAPE("IPv6 with extension headers in QinQ", CLIENT6_TO(V6_GUE4), tagged_more, FLOW),
+	SHAPE("IPv4: a ping", CLIENT4_TO(V4_GUE4, .protocol = IPPROTO_ICMP), plain, .least = 8,
 	      .outcome = COUNTED(echo, GUE4), .less = ENDS(not_tcp_udp)),
-	SHAPE("IPv6: a ping", TCP6(V6_GUE4, .protocol = IPPROTO_ICMPV6), plain, .least = 8,
+	SHAPE("IPv6: a ping", CLIENT6_TO(V6_GUE4, .protocol = IPPROTO_ICMPV6), plain, .least = 8,
 	      .outcome = COUNTED(echo, GUE4), .less = ENDS(not_tcp_udp)),
-	SHAPE("IPv4: an ICMP error", TCP4(V4_GUE4), error, .least = 8 + 20 + 8, .outcome = TAKEN(GUE4),
+	SHAPE("IPv4: an ICMP error", CLIENT4_TO(V4_GUE4), error, .least = 8 + 20 + 8, .outcome = TAKEN(GUE4),
 	      .less = ENDS(not_tcp_udp)),
-	SHAPE("IPv6: an ICMP error", TCP6(V6_GUE4), error, .least = 8 + 40 + 8, .outcome = TAKEN(GUE4),
+	SHAPE("IPv6: an ICMP error", CLIENT6_TO(V6_GUE4), error, .least = 8 + 40 + 8, .outcome = TAKEN(GUE4),
 	      .less = ENDS(not_tcp_udp)),
 };
 
@@ -165,14 +132,14 @@ static void lie(struct frame *frame, int difference)
 
 CHANGE(one_more, lie(frame, 1))
 CHANGE(one_less, lie(frame, -1))
-CHANGE(more_one_more, is_v6(frame) ? chain(frame) : most_options(frame); lie(frame, 1))
-CHANGE(more_one_less, is_v6(frame) ? chain(frame) : most_options(frame); lie(frame, -1))
+CHANGE(more_one_more, frame_is_v6(frame) ? chain(frame) : most_options(frame); lie(frame, 1))
+CHANGE(more_one_less, frame_is_v6(frame) ? chain(frame) : most_options(frame); lie(frame, -1))
 CHANGE(tagged_one_more, tagged(frame); lie(frame, 1))
 CHANGE(tagged_by_tag, tagged(frame); lie(frame, 4))
 CHANGE(tagged_one_less, tagged(frame); lie(frame, -1))
-CHANGE(most, frame_put16(frame, FRAME_IP + (is_v6(frame) ? 4 : 2), 65535))
+CHANGE(most, frame_put16(frame, FRAME_IP + (frame_is_v6(frame) ? 4 : 2), 65535))
 CHANGE(tagged_most, most(frame); tagged(frame))
-CHANGE(none, frame_put16(frame, FRAME_IP + (is_v6(frame) ? 4 : 2), 0))
+CHANGE(none, frame_put16(frame, FRAME_IP + (frame_is_v6(frame) ? 4 : 2), 0))
 CHANGE(tagged_none, none(frame); tagged(frame))
 CHANGE(options_of_packet, most_options(frame); frame_put16(frame, FRAME_IP + 2, 56))
 CHANGE(words_15, frame->data[FRAME_IP] = 0x4f)
@@ -186,26 +153,30 @@ CHANGE(error_one_more, error(frame); lie(frame, 1))
 /* RFC 2675: the real length is in an option, and the header's is 0 */
 CHANGE(jumbogram, frame_extension(frame, 0, 8); memcpy(frame->data + 56, "\xc2\x04\x00\x01\x00\x00", 6);
        frame_put16(frame, FRAME_IP + 4, 0))
-CHANGE(udp_more, frame_put16(frame, (is_v6(frame) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4) + 4, 9999))
-CHANGE(udp_none, frame_put16(frame, (is_v6(frame) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4) + 4, 0))
-CHANGE(tcp_header_most, frame->data[(is_v6(frame) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4) + 12] = 0xf0)
-CHANGE(tcp_header_none, frame->data[(is_v6(frame) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4) + 12] = 0)
+CHANGE(udp_more, frame_put16(frame, (frame_is_v6(frame) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4) + 4, 9999))
+CHANGE(udp_none, frame_put16(frame, (frame_is_v6(frame) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4) + 4, 0))
+CHANGE(tcp_header_most, frame->data[(frame_is_v6(frame) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4) + 12] = 0xf0)
+CHANGE(tcp_header_none, frame->data[(frame_is_v6(frame) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4) + 12] = 0)
 
 #define LIE(text, how, ...)                                                                                            \
-	{.name = "IPv4: " text, .setup = addresses, .client = TCP4(V4_GUE4), .change = how, .outcome = __VA_ARGS__},   \
+	{.name = "IPv4: " text,                                                                                        \
+	 .setup = addresses,                                                                                           \
+	 .client = CLIENT4_TO(V4_GUE4),                                                                                \
+	 .change = how,                                                                                                \
+	 .outcome = __VA_ARGS__},                                                                                      \
 	{                                                                                                              \
-		.name = "IPv6: " text, .setup = addresses, .client = TCP6(V6_GUE4), .change = how,                     \
+		.name = "IPv6: " text, .setup = addresses, .client = CLIENT6_TO(V6_GUE4), .change = how,               \
 		.outcome = __VA_ARGS__                                                                                 \
 	}
 #define LIE4(text, how, ...)                                                                                           \
 	{                                                                                                              \
-		.name = "IPv4: " text, .setup = addresses, .client = TCP4(V4_GUE4), .change = how,                     \
+		.name = "IPv4: " text, .setup = addresses, .client = CLIENT4_TO(V4_GUE4), .change = how,               \
 		.outcome = __VA_ARGS__                                                                                 \
 	}
 #define LIE_UDP(text, how, ...)                                                                                        \
-	{.name = "IPv4: " text, .client = TCP4(V4_GUE4, UDP), .change = how, .outcome = __VA_ARGS__},                  \
+	{.name = "IPv4: " text, .client = CLIENT4_TO(V4_GUE4, UDP), .change = how, .outcome = __VA_ARGS__},            \
 	{                                                                                                              \
-		.name = "IPv6: " text, .client = TCP6(V6_GUE4, UDP), .change = how, .outcome = __VA_ARGS__             \
+		.name = "IPv6: " text, .client = CLIENT6_TO(V6_GUE4, UDP), .change = how, .outcome = __VA_ARGS__       \
 	}
 
 static const struct packet_case lies[] = {
@@ -229,7 +200,7 @@ static const struct packet_case lies[] = {
 	LIE4("a header longer than the packet", words_15, ENDS(malformed)),
 	LIE4("in a VLAN, a header of 4 words", words_4, ENDS(malformed)),
 	LIE4("in a VLAN, a header of no words", words_0, ENDS(malformed)),
-	{.name = "IPv6: a jumbogram", .client = TCP6(V6_GUE4), .change = jumbogram, .outcome = ENDS(malformed)},
+	{.name = "IPv6: a jumbogram", .client = CLIENT6_TO(V6_GUE4), .change = jumbogram, .outcome = ENDS(malformed)},
 	LIE_UDP("a UDP length beyond the packet, left to the backend", udp_more, TAKEN(GUE4)),
 	LIE_UDP("a UDP length of 0, left to the backend", udp_none, TAKEN(GUE4)),
 	LIE("a TCP header longer than the packet, left to the backend", tcp_header_most, TAKEN(GUE4)),
@@ -265,8 +236,9 @@ static void jumbo_ways(struct fixture *fixture)
 		.name = text, .features = has, .setup = jumbo_ways, .client = sent, __VA_ARGS__                        \
 	}
 #define SIZE(number, bytes, has)                                                                                       \
-	JUMBO(has, #number ": IPv4, " #bytes " bytes", TCP4(V4_##number, .ip_length = bytes), .outcome = BY(number)),  \
-		JUMBO(has, #number ": IPv6, " #bytes " bytes", TCP6(V6_##number, .ip_length = bytes),                  \
+	JUMBO(has, #number ": IPv4, " #bytes " bytes", CLIENT4_TO(V4_##number, .ip_length = bytes),                    \
+	      .outcome = BY(number)),                                                                                  \
+		JUMBO(has, #number ": IPv6, " #bytes " bytes", CLIENT6_TO(V6_##number, .ip_length = bytes),            \
 		      .outcome = BY(number)),
 #define ONE_BUFFER(number) SIZE(number, 3400, 0)
 #define SEVERAL(number)	   SIZE(number, 4096, MULTI) SIZE(number, 9000, MULTI)
@@ -275,13 +247,14 @@ static void jumbo_ways(struct fixture *fixture)
 
 /* The largest of a test run's first buffer is some 3,500 bytes. */
 static const struct packet_case large[] = {
-	MODES(ONE_BUFFER) JUMBO(0, "IPv4: 3400 bytes in QinQ with options", TCP4(V4_GUE6, .ip_length = 3400),
+	MODES(ONE_BUFFER) JUMBO(0, "IPv4: 3400 bytes in QinQ with options", CLIENT4_TO(V4_GUE6, .ip_length = 3400),
 				.change = tagged_more, .outcome = BY(GUE6)),
-	JUMBO(0, "IPv6: 3400 bytes in QinQ with extension headers", TCP6(V6_GUE6, .ip_length = 3360),
+	JUMBO(0, "IPv6: 3400 bytes in QinQ with extension headers", CLIENT6_TO(V6_GUE6, .ip_length = 3360),
 	      .change = tagged_more, .outcome = BY(GUE6)),
-	JUMBO(0, "IPv4: 3400 bytes of a ping", TCP4(V4_L2, .ip_length = 3400, .protocol = IPPROTO_ICMP),
+	JUMBO(0, "IPv4: 3400 bytes of a ping", CLIENT4_TO(V4_L2, .ip_length = 3400, .protocol = IPPROTO_ICMP),
 	      .outcome = COUNTED(echo, L2)),
-	JUMBO(0, "IPv6: 3400 bytes to the host", TCP6("2001:db8::200", .ip_length = 3400), .outcome = ENDS(no_service)),
+	JUMBO(0, "IPv6: 3400 bytes to the host", CLIENT6_TO("2001:db8::200", .ip_length = 3400),
+	      .outcome = ENDS(no_service)),
 };
 
 #define NINE4                                                                                                          \
@@ -295,46 +268,46 @@ static const struct packet_case large[] = {
 #define FIRST(bytes) .arrival = {.first_buffer = bytes}
 
 static const struct packet_case buffers[] = {
-	MODES(SEVERAL)
-		JUMBO(MULTI, "IPv4 UDP in several buffers", TCP4(V4_GUE4, UDP, .ip_length = 6000), .outcome = BY(GUE4)),
-	JUMBO(MULTI, "IPv6 UDP in several buffers", TCP6(V6_GUE4, UDP, .ip_length = 6000), .outcome = BY(GUE4)),
-	JUMBO(MULTI, "IPv4 in several buffers, padding behind it", TCP4(V4_GUE4, .ip_length = 4000, .padding = 9),
+	MODES(SEVERAL) JUMBO(MULTI, "IPv4 UDP in several buffers", CLIENT4_TO(V4_GUE4, UDP, .ip_length = 6000),
+			     .outcome = BY(GUE4)),
+	JUMBO(MULTI, "IPv6 UDP in several buffers", CLIENT6_TO(V6_GUE4, UDP, .ip_length = 6000), .outcome = BY(GUE4)),
+	JUMBO(MULTI, "IPv4 in several buffers, padding behind it", CLIENT4_TO(V4_GUE4, .ip_length = 4000, .padding = 9),
 	      .outcome = BY(GUE4)),
-	JUMBO(MULTI, "IPv4 in several buffers, in QinQ with options", TCP4(V4_GUE6, .ip_length = 5000),
+	JUMBO(MULTI, "IPv4 in several buffers, in QinQ with options", CLIENT4_TO(V4_GUE6, .ip_length = 5000),
 	      .change = tagged_more, .outcome = BY(GUE6)),
-	JUMBO(MULTI, "IPv6 in several buffers, in QinQ with headers", TCP6(V6_IPIP6, .ip_length = 5000),
+	JUMBO(MULTI, "IPv6 in several buffers, in QinQ with headers", CLIENT6_TO(V6_IPIP6, .ip_length = 5000),
 	      .change = tagged_more, .outcome = BY(IPIP6)),
-	JUMBO(MULTI, "IPv4 in several buffers, too big", TCP4(V4_GUE4, .ip_length = 9189),
+	JUMBO(MULTI, "IPv4 in several buffers, too big", CLIENT4_TO(V4_GUE4, .ip_length = 9189),
 	      .outcome = {.reason = REASON_too_big_told, .service = GUE4, .mtu = 9188}),
-	JUMBO(MULTI, "IPv6 in several buffers, too big", TCP6(V6_GUE6, .ip_length = 9169),
+	JUMBO(MULTI, "IPv6 in several buffers, too big", CLIENT6_TO(V6_GUE6, .ip_length = 9169),
 	      .outcome = {.reason = REASON_too_big_told, .service = GUE6, .mtu = 9168}),
 	JUMBO(MULTI, "IPv4 UDP in several buffers, to an unknown port", NINE4, .outcome = COUNTED(rejected, GUE4)),
 	JUMBO(MULTI, "IPv6 TCP in several buffers, to an unknown port", NINE6, .outcome = COUNTED(rejected, GUE4)),
-	JUMBO(MULTI, "IPv4: a ping in several buffers", TCP4(V4_L2, .ip_length = 5001, .protocol = IPPROTO_ICMP),
+	JUMBO(MULTI, "IPv4: a ping in several buffers", CLIENT4_TO(V4_L2, .ip_length = 5001, .protocol = IPPROTO_ICMP),
 	      .outcome = COUNTED(echo, L2)),
-	JUMBO(MULTI, "IPv6: a ping in several buffers", TCP6(V6_L2, .ip_length = 9001, .protocol = IPPROTO_ICMPV6),
-	      .outcome = COUNTED(echo, L2)),
-	JUMBO(MULTI, "IPv4 in several buffers, to the host", TCP4("192.0.2.200", .ip_length = 9000),
+	JUMBO(MULTI, "IPv6: a ping in several buffers",
+	      CLIENT6_TO(V6_L2, .ip_length = 9001, .protocol = IPPROTO_ICMPV6), .outcome = COUNTED(echo, L2)),
+	JUMBO(MULTI, "IPv4 in several buffers, to the host", CLIENT4_TO("192.0.2.200", .ip_length = 9000),
 	      .outcome = ENDS(no_service)),
-	JUMBO(MULTI, "IPv6 in several buffers, to the host", TCP6("2001:db8::200", .ip_length = 9000),
+	JUMBO(MULTI, "IPv6 in several buffers, to the host", CLIENT6_TO("2001:db8::200", .ip_length = 9000),
 	      .outcome = ENDS(no_service)),
-	JUMBO(MULTI, "IPv4 in several buffers, one byte more than all of them", TCP4(V4_GUE4, .ip_length = 5000),
+	JUMBO(MULTI, "IPv4 in several buffers, one byte more than all of them", CLIENT4_TO(V4_GUE4, .ip_length = 5000),
 	      .change = one_more, .outcome = ENDS(malformed)),
-	JUMBO(MULTI, "IPv6 in several buffers, one byte more than all of them", TCP6(V6_GUE4, .ip_length = 5000),
+	JUMBO(MULTI, "IPv6 in several buffers, one byte more than all of them", CLIENT6_TO(V6_GUE4, .ip_length = 5000),
 	      .change = one_more, .outcome = ENDS(malformed)),
-	JUMBO(MULTI, "IPv4: the headers alone in the first buffer", TCP4(V4_GUE4, .ip_length = 1500), FIRST(54),
+	JUMBO(MULTI, "IPv4: the headers alone in the first buffer", CLIENT4_TO(V4_GUE4, .ip_length = 1500), FIRST(54),
 	      .outcome = BY(GUE4)),
-	JUMBO(MULTI, "IPv6: the headers alone in the first buffer", TCP6(V6_GUE4, .ip_length = 1500), FIRST(74),
+	JUMBO(MULTI, "IPv6: the headers alone in the first buffer", CLIENT6_TO(V6_GUE4, .ip_length = 1500), FIRST(74),
 	      .outcome = BY(GUE4)),
-	JUMBO(MULTI, "IPv4: the ports are the last of the first buffer", TCP4(V4_IPIP6, .ip_length = 1500), FIRST(38),
-	      .outcome = BY(IPIP6)),
-	JUMBO(MULTI, "IPv6: the ports are the last of the first buffer", TCP6(V6_IPIP6, .ip_length = 1500), FIRST(58),
-	      .outcome = BY(IPIP6)),
-	JUMBO(MULTI, "IPv4: the ports are in the second buffer", TCP4(V4_IPIP6, .ip_length = 1500), FIRST(36),
+	JUMBO(MULTI, "IPv4: the ports are the last of the first buffer", CLIENT4_TO(V4_IPIP6, .ip_length = 1500),
+	      FIRST(38), .outcome = BY(IPIP6)),
+	JUMBO(MULTI, "IPv6: the ports are the last of the first buffer", CLIENT6_TO(V6_IPIP6, .ip_length = 1500),
+	      FIRST(58), .outcome = BY(IPIP6)),
+	JUMBO(MULTI, "IPv4: the ports are in the second buffer", CLIENT4_TO(V4_IPIP6, .ip_length = 1500), FIRST(36),
 	      .outcome = ENDS(malformed)),
-	JUMBO(MULTI, "IPv6: the ports are in the second buffer", TCP6(V6_IPIP6, .ip_length = 1500), FIRST(56),
+	JUMBO(MULTI, "IPv6: the ports are in the second buffer", CLIENT6_TO(V6_IPIP6, .ip_length = 1500), FIRST(56),
 	      .outcome = ENDS(malformed)),
-	JUMBO(MULTI, "IPv4: the quoted ports are in the second buffer", TCP4(V4_GUE4, .ip_length = 1500),
+	JUMBO(MULTI, "IPv4: the quoted ports are in the second buffer", CLIENT4_TO(V4_GUE4, .ip_length = 1500),
 	      .change = error, FIRST(64), .outcome = ENDS(not_tcp_udp)),
 };
 

@@ -86,7 +86,6 @@ static void limit_case_run(void **state)
 	{                                                                                                              \
 		FROM(__VA_ARGS__), REASON_over_limit_passed                                                            \
 	}
-#define UDP    .protocol = IPPROTO_UDP
 #define BEGINS .tcp_flags = SYN
 
 #define A      "198.51.100.7"

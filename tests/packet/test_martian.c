@@ -15,23 +15,13 @@
 	{                                                                                                              \
 		.from = source, .to = vip, .from_port = 40000, .to_port = 443                                          \
 	}
-#define UDP(source, vip)                                                                                               \
+#define DATAGRAM(source, vip)                                                                                          \
 	{                                                                                                              \
 		.from = source, .to = vip, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP                 \
 	}
-#define OTHER  "192.0.2.200"
-#define OTHER6 "2001:db8::200"
 #define MARTIAN                                                                                                        \
 	{                                                                                                              \
 		.reason = REASON_martian, .service = GUE4                                                              \
-	}
-#define TAKEN                                                                                                          \
-	{                                                                                                              \
-		.reason = REASON_forwarded, .service = GUE4, .backend = GUE4                                           \
-	}
-#define PASSED                                                                                                         \
-	{                                                                                                              \
-		.reason = REASON_no_service                                                                            \
 	}
 
 /* On the fast path, on the slow path, and to the host. */
@@ -45,16 +35,16 @@ static void slow(struct fixture *fixture)
 		{.name = "from " source ", on the slow path",                                                          \
 		 .features = FEATURE_SLOW,                                                                             \
 		 .setup = slow,                                                                                        \
-		 .client = UDP(source, vip),                                                                           \
+		 .client = DATAGRAM(source, vip),                                                                      \
 		 .outcome = ends},                                                                                     \
 	{                                                                                                              \
 		.name = "from " source ", to an address that is no VIP", .client = FROM(source, other),                \
-		.outcome = PASSED                                                                                      \
+		.outcome = ENDS(no_service)                                                                            \
 	}
-#define NONE4(source) PATHS(source, V4_GUE4, OTHER, MARTIAN)
-#define FINE4(source) PATHS(source, V4_GUE4, OTHER, TAKEN)
-#define NONE6(source) PATHS(source, V6_GUE4, OTHER6, MARTIAN)
-#define FINE6(source) PATHS(source, V6_GUE4, OTHER6, TAKEN)
+#define NONE4(source) PATHS(source, V4_GUE4, V4_NO_VIP, MARTIAN)
+#define FINE4(source) PATHS(source, V4_GUE4, V4_NO_VIP, TAKEN(GUE4))
+#define NONE6(source) PATHS(source, V6_GUE4, V6_NO_VIP, MARTIAN)
+#define FINE6(source) PATHS(source, V6_GUE4, V6_NO_VIP, TAKEN(GUE4))
 
 static const struct packet_case ipv4[] = {
 	NONE4("0.0.0.0"),
@@ -84,7 +74,9 @@ static const struct packet_case ipv4[] = {
 	 .setup = slow,
 	 .client = FROM(V4_GUE4, V4_GUE4),
 	 .outcome = MARTIAN},
-	{.name = "from the address that it is to, which is no VIP", .client = FROM(OTHER, OTHER), .outcome = PASSED},
+	{.name = "from the address that it is to, which is no VIP",
+	 .client = FROM(V4_NO_VIP, V4_NO_VIP),
+	 .outcome = ENDS(no_service)},
 };
 
 static const struct packet_case ipv6[] = {
@@ -122,28 +114,19 @@ static const struct packet_case ipv6[] = {
 	 .setup = slow,
 	 .client = FROM(V6_GUE4, V6_GUE4),
 	 .outcome = MARTIAN},
-	{.name = "from the address that it is to, which is no VIP", .client = FROM(OTHER6, OTHER6), .outcome = PASSED},
+	{.name = "from the address that it is to, which is no VIP",
+	 .client = FROM(V6_NO_VIP, V6_NO_VIP),
+	 .outcome = ENDS(no_service)},
 };
 
-#define CHANGE(name, statement)                                                                                        \
-	static void name(struct frame *frame)                                                                          \
-	{                                                                                                              \
-		statement;                                                                                             \
-	}
-
-static bool is_v6(const struct frame *frame)
-{
-	return frame->data[FRAME_IP] >> 4 == 6;
-}
-
 CHANGE(tagged, frame_tag(frame, 0x8100, 30))
-CHANGE(more, is_v6(frame) ? frame_extension(frame, IPPROTO_HOPOPTS, 8) : frame_options(frame, 8))
+CHANGE(more, frame_is_v6(frame) ? frame_extension(frame, IPPROTO_HOPOPTS, 8) : frame_options(frame, 8))
 CHANGE(first, frame_fragment(frame, 1, 0, 16))
 CHANGE(broadcast, memset(frame->data, 0xff, 6))
-CHANGE(error, frame_error(frame, is_v6(frame) ? 2 : 3, is_v6(frame) ? 0 : 4, 8))
+CHANGE(error, frame_error(frame, frame_is_v6(frame) ? 2 : 3, frame_is_v6(frame) ? 0 : 4, 8))
 /* the router's address is an odd one: ICMP errors come from anywhere */
-CHANGE(error_from_martian, error(frame); memset(frame->data + FRAME_IP + (is_v6(frame) ? 8 : 12), 0, 4);
-       if (!is_v6(frame)) frame_checksum4(frame))
+CHANGE(error_from_martian, error(frame); memset(frame->data + FRAME_IP + (frame_is_v6(frame) ? 8 : 12), 0, 4);
+       if (!frame_is_v6(frame)) frame_checksum4(frame))
 
 /* A prefix as VIP: the source may be any other of its addresses. */
 static void prefixes(struct fixture *fixture)
@@ -174,15 +157,15 @@ static const struct packet_case shapes[] = {
 	{.name = "IPv4: an ICMP error from 0.0.0.0/8",
 	 .client = FROM(CLIENT4, V4_GUE4),
 	 .change = error_from_martian,
-	 .outcome = TAKEN},
+	 .outcome = TAKEN(GUE4)},
 	{.name = "IPv6: an ICMP error from an odd address",
 	 .client = FROM(CLIENT6, V6_GUE4),
 	 .change = error_from_martian,
-	 .outcome = TAKEN},
+	 .outcome = TAKEN(GUE4)},
 	OF_PREFIX("IPv4: from the address of a prefix that it is to", FROM("203.0.113.5", "203.0.113.5"), MARTIAN),
-	OF_PREFIX("IPv4: from another address of it", FROM("203.0.113.6", "203.0.113.5"), TAKEN),
+	OF_PREFIX("IPv4: from another address of it", FROM("203.0.113.6", "203.0.113.5"), TAKEN(GUE4)),
 	OF_PREFIX("IPv6: from the address of a prefix that it is to", FROM("2001:db8:a::5", "2001:db8:a::5"), MARTIAN),
-	OF_PREFIX("IPv6: from another address of it", FROM("2001:db8:a::6", "2001:db8:a::5"), TAKEN),
+	OF_PREFIX("IPv6: from another address of it", FROM("2001:db8:a::6", "2001:db8:a::5"), TAKEN(GUE4)),
 	{.name = "a martian to a pool without a next hop",
 	 .client = FROM("127.0.0.1", V4_UNRESOLVED),
 	 .outcome = {.reason = REASON_martian, .service = UNRESOLVED}},

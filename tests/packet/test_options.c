@@ -15,40 +15,10 @@
 #define SHIM6	     140 /* RFC 5533 */
 #define EXPERIMENTAL 253 /* RFC 3692 */
 
-#define FROM4(number)                                                                                                  \
-	{                                                                                                              \
-		.from = CLIENT4, .to = V4_##number, .from_port = 40000, .to_port = 443                                 \
-	}
-#define FROM6(number)                                                                                                  \
-	{                                                                                                              \
-		.from = CLIENT6, .to = V6_##number, .from_port = 40000, .to_port = 443                                 \
-	}
-#define UDP4(number)                                                                                                   \
-	{                                                                                                              \
-		.from = CLIENT4, .to = V4_##number, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP        \
-	}
-#define UDP6(number)                                                                                                   \
-	{                                                                                                              \
-		.from = CLIENT6, .to = V6_##number, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP        \
-	}
-#define TAKEN(number)                                                                                                  \
-	{                                                                                                              \
-		.reason = REASON_forwarded, .service = number, .backend = number                                       \
-	}
-#define TAKEN_OUT(number)                                                                                              \
-	{                                                                                                              \
-		.reason = REASON_redirected, .service = number, .backend = number                                      \
-	}
-#define PASSED(why)                                                                                                    \
-	{                                                                                                              \
-		.reason = REASON_##why                                                                                 \
-	}
-
-#define CHANGE(name, statement)                                                                                        \
-	static void name(struct frame *frame)                                                                          \
-	{                                                                                                              \
-		statement;                                                                                             \
-	}
+#define FROM4(number) CLIENT4_TO(V4_##number)
+#define FROM6(number) CLIENT6_TO(V6_##number)
+#define UDP4(number)  CLIENT4_TO(V4_##number, UDP)
+#define UDP6(number)  CLIENT6_TO(V6_##number, UDP)
 
 #define EACH_LENGTH(X)	X(4) X(8) X(12) X(16) X(20) X(24) X(28) X(32) X(36) X(40)
 #define OPTIONS(length) CHANGE(options_##length, frame_options(frame, length))
@@ -96,7 +66,7 @@ CHANGE(tagged_options, options_20(frame); frame_tag(frame, 0x8100, 5))
 	}
 #define HOST4(text, how, why)                                                                                          \
 	{                                                                                                              \
-		.name = "IPv4: " text, .client = FROM4(GUE4), .change = how, .outcome = PASSED(why)                    \
+		.name = "IPv4: " text, .client = FROM4(GUE4), .change = how, .outcome = ENDS(why)                      \
 	}
 
 static const struct packet_case options[] = {
@@ -118,15 +88,15 @@ static const struct packet_case options[] = {
 	{.name = "IPv4: options, to a port without a service",
 	 .client = {.from = CLIENT4, .to = V4_GUE4, .to_port = 444},
 	 .change = options_8,
-	 .outcome = PASSED(no_service)},
+	 .outcome = ENDS(no_service)},
 	{.name = "IPv4: options, to an address that is no VIP",
 	 .client = {.from = CLIENT4, .to = "192.0.2.200", .to_port = 443},
 	 .change = options_40,
-	 .outcome = PASSED(no_service)},
+	 .outcome = ENDS(no_service)},
 	{.name = "IPv4: options before GRE",
 	 .client = {.from = CLIENT4, .to = V4_GUE4, .protocol = IPPROTO_GRE},
 	 .change = options_8,
-	 .outcome = PASSED(not_tcp_udp)},
+	 .outcome = ENDS(not_tcp_udp)},
 	{.name = "IPv4: options, from a martian",
 	 .client = {.from = "127.0.0.1", .to = V4_GUE4, .to_port = 443},
 	 .change = options_8,
@@ -223,10 +193,9 @@ CHANGE(broadcast6, HOP(frame, 8); memcpy(frame->data, "\x33\x33\x00\x00\x00\x01"
 		.name = "IPv6: " text, .client = {.from = CLIENT6, .to = V6_GUE4, .to_port = 443, ##__VA_ARGS__},      \
 		.change = how, .outcome = TAKEN(GUE4)                                                                  \
 	}
-#define UDP .protocol = IPPROTO_UDP
 #define HOST6(text, how, why)                                                                                          \
 	{                                                                                                              \
-		.name = "IPv6: " text, .client = FROM6(GUE4), .change = how, .outcome = PASSED(why)                    \
+		.name = "IPv6: " text, .client = FROM6(GUE4), .change = how, .outcome = ENDS(why)                      \
 	}
 #define MODE6(mode, why)                                                                                               \
 	{.name = "IPv6: extension headers, by " #mode,                                                                 \
@@ -299,15 +268,15 @@ static const struct packet_case extensions[] = {
 	{.name = "IPv6: headers, to a port without a service",
 	 .client = {.from = CLIENT6, .to = V6_GUE4, .to_port = 444},
 	 .change = as_recommended,
-	 .outcome = PASSED(no_service)},
+	 .outcome = ENDS(no_service)},
 	{.name = "IPv6: headers, to an address that is no VIP",
 	 .client = {.from = CLIENT6, .to = "2001:db8::200", .to_port = 443},
 	 .change = as_recommended,
-	 .outcome = PASSED(no_service)},
+	 .outcome = ENDS(no_service)},
 	{.name = "IPv6: hop-by-hop options before ICMPv6 to the host",
 	 .client = {.from = CLIENT6, .to = "2001:db8::200", .protocol = IPPROTO_ICMPV6},
 	 .change = hop,
-	 .outcome = PASSED(not_tcp_udp)},
+	 .outcome = ENDS(not_tcp_udp)},
 	{.name = "IPv6: headers, from a martian",
 	 .client = {.from = "ff02::1", .to = V6_GUE4, .to_port = 443},
 	 .change = hop,

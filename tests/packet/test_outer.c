@@ -58,19 +58,8 @@ SETUP(with_ttl, ttl)
 SETUP(with_no_df, no_df)
 SETUP(with_sources, sources)
 
-#define CHANGE(name, statement)                                                                                        \
-	static void name(struct frame *frame)                                                                          \
-	{                                                                                                              \
-		statement;                                                                                             \
-	}
-
-static bool is_v6(const struct frame *frame)
-{
-	return frame->data[FRAME_IP] >> 4 == 6;
-}
-
 CHANGE(may_fragment, frame_put16(frame, FRAME_IP + 4, 77); frame_put16(frame, FRAME_IP + 6, 0); frame_checksum4(frame))
-CHANGE(more, is_v6(frame) ? frame_extension(frame, IPPROTO_HOPOPTS, 16) : frame_options(frame, 16))
+CHANGE(more, frame_is_v6(frame) ? frame_extension(frame, IPPROTO_HOPOPTS, 16) : frame_options(frame, 16))
 CHANGE(tagged, frame_tag(frame, 0x8100, 30))
 CHANGE(label, frame->data[FRAME_IP + 1] |= 0xf; frame_put16(frame, FRAME_IP + 2, 0x1234))
 CHANGE(first, frame_fragment(frame, 1, 0, 16))
@@ -148,9 +137,9 @@ static __u32 hash_of(const struct fixture *fixture, const struct frame *in)
 	__u32 ports;
 
 	memcpy(words, in->data + FRAME_IP, sizeof(words));
-	memcpy(&ports, in->data + (is_v6(in) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4), sizeof(ports));
-	return is_v6(in) ? hash_flow6(key, words + 2, words + 6, ports, IPPROTO_TCP)
-			 : hash_flow4(key, words[3], words[4], ports, IPPROTO_TCP);
+	memcpy(&ports, in->data + (frame_is_v6(in) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4), sizeof(ports));
+	return frame_is_v6(in) ? hash_flow6(key, words + 2, words + 6, ports, IPPROTO_TCP)
+			       : hash_flow4(key, words[3], words[4], ports, IPPROTO_TCP);
 }
 
 /* Sends a flow's packet, and checks the whole of it; returns the outer header's entropy. */

@@ -26,21 +26,7 @@
 		.from = CLIENT6, .to = V6_GUE6, .from_port = 40000, .to_port = 443, .protocol = IPPROTO_UDP            \
 	}
 
-#define PASSED(why)                                                                                                    \
-	{                                                                                                              \
-		.reason = REASON_##why                                                                                 \
-	}
-#define TAKEN(number)                                                                                                  \
-	{                                                                                                              \
-		.reason = REASON_forwarded, .service = number, .backend = number                                       \
-	}
-
 /* A change that is one assignment is written where it is used. */
-#define CHANGE(name, statement)                                                                                        \
-	static void name(struct frame *frame)                                                                          \
-	{                                                                                                              \
-		statement;                                                                                             \
-	}
 
 CHANGE(arp, frame_put16(frame, 12, 0x0806))
 CHANGE(mpls, frame_put16(frame, 12, 0x8847))
@@ -52,11 +38,11 @@ CHANGE(type_ipv4, frame_put16(frame, 12, 0x0800))
 
 #define ETHER(text, how)                                                                                               \
 	{                                                                                                              \
-		.name = text, .client = IPV4_TCP, .change = how, .outcome = PASSED(not_ip)                             \
+		.name = text, .client = IPV4_TCP, .change = how, .outcome = ENDS(not_ip)                               \
 	}
 #define ETHER6(text, how)                                                                                              \
 	{                                                                                                              \
-		.name = text, .client = IPV6_TCP, .change = how, .outcome = PASSED(not_ip)                             \
+		.name = text, .client = IPV6_TCP, .change = how, .outcome = ENDS(not_ip)                               \
 	}
 
 static const struct packet_case ethernet[] = {
@@ -65,8 +51,8 @@ static const struct packet_case ethernet[] = {
 	ETHER6("PPPoE", pppoe),
 	ETHER("an 802.3 length in place of a type", length_type),
 	ETHER("the type with its bytes swapped", type_swapped),
-	{.name = "IPv4 with the type of IPv6", .client = IPV4_TCP, .change = type_ipv6, .outcome = PASSED(malformed)},
-	{.name = "IPv6 with the type of IPv4", .client = IPV6_TCP, .change = type_ipv4, .outcome = PASSED(malformed)},
+	{.name = "IPv4 with the type of IPv6", .client = IPV4_TCP, .change = type_ipv6, .outcome = ENDS(malformed)},
+	{.name = "IPv6 with the type of IPv4", .client = IPV6_TCP, .change = type_ipv4, .outcome = ENDS(malformed)},
 };
 
 /* `words`: too few for a header. */
@@ -124,11 +110,11 @@ CHANGE(multicast6, memcpy(frame->data, "\x33\x33\x00\x00\x00\x10", 6))
 
 #define IP4(text, how, why)                                                                                            \
 	{                                                                                                              \
-		.name = "IPv4: " text, .client = IPV4_TCP, .change = how, .outcome = PASSED(why)                       \
+		.name = "IPv4: " text, .client = IPV4_TCP, .change = how, .outcome = ENDS(why)                         \
 	}
 #define UDP4(text, how, why)                                                                                           \
 	{                                                                                                              \
-		.name = "IPv4 UDP: " text, .client = IPV4_UDP, .change = how, .outcome = PASSED(why)                   \
+		.name = "IPv4 UDP: " text, .client = IPV4_UDP, .change = how, .outcome = ENDS(why)                     \
 	}
 #define FINE4(text, how)                                                                                               \
 	{                                                                                                              \
@@ -179,11 +165,11 @@ CHANGE(payload_wraps, PAYLOAD(frame, 65536 - 40 + 8))
 
 #define IP6(text, how, why)                                                                                            \
 	{                                                                                                              \
-		.name = "IPv6: " text, .client = IPV6_TCP, .change = how, .outcome = PASSED(why)                       \
+		.name = "IPv6: " text, .client = IPV6_TCP, .change = how, .outcome = ENDS(why)                         \
 	}
 #define UDP6(text, how, why)                                                                                           \
 	{                                                                                                              \
-		.name = "IPv6 UDP: " text, .client = IPV6_UDP, .change = how, .outcome = PASSED(why)                   \
+		.name = "IPv6 UDP: " text, .client = IPV6_UDP, .change = how, .outcome = ENDS(why)                     \
 	}
 #define FINE6(text, how)                                                                                               \
 	{                                                                                                              \
@@ -211,13 +197,13 @@ static const struct packet_case ipv6[] = {
 #define OTHER4_AS(text, number, why)                                                                                   \
 	{                                                                                                              \
 		.name = "IPv4: " text, .client = {.from = CLIENT4, .to = V4_IPIP4, .protocol = number},                \
-		.outcome = PASSED(why)                                                                                 \
+		.outcome = ENDS(why)                                                                                   \
 	}
 #define OTHER6(text, number) OTHER6_AS(text, number, not_tcp_udp)
 #define OTHER6_AS(text, number, why)                                                                                   \
 	{                                                                                                              \
 		.name = "IPv6: " text, .client = {.from = CLIENT6, .to = V6_IPIP6, .protocol = number},                \
-		.outcome = PASSED(why)                                                                                 \
+		.outcome = ENDS(why)                                                                                   \
 	}
 
 CHANGE(hop_by_hop, frame->data[FRAME_IP + 6] = 0)
@@ -240,7 +226,7 @@ static const struct packet_case protocols[] = {
 	{.name = "IPv4: ICMP unreachable",
 	 .client = {.from = CLIENT4, .to = V4_IPIP4, .protocol = IPPROTO_ICMP},
 	 .change = unreachable,
-	 .outcome = PASSED(not_tcp_udp)},
+	 .outcome = ENDS(not_tcp_udp)},
 	OTHER6("ICMPv6 echo", IPPROTO_ICMPV6),
 	OTHER6("no next header", IPPROTO_NONE),
 	OTHER6("ICMP, which is none here", IPPROTO_ICMP),
@@ -256,14 +242,14 @@ static const struct packet_case protocols[] = {
 	{.name = "IPv6: ICMPv6 packet too big",
 	 .client = {.from = CLIENT6, .to = V6_IPIP6, .protocol = IPPROTO_ICMPV6},
 	 .change = packet_too_big,
-	 .outcome = PASSED(not_tcp_udp)},
+	 .outcome = ENDS(not_tcp_udp)},
 };
 
 /* Every length from the Ethernet header alone to one byte less than the whole. */
 static void cut_everywhere(const struct client *client)
 {
 	struct counts *counts = calloc(1, sizeof(*counts));
-	struct outcome outcome = PASSED(malformed);
+	struct outcome outcome = ENDS(malformed);
 	struct fixture *fixture;
 	struct frame in;
 

@@ -48,13 +48,10 @@ static void rules(struct fixture *fixture)
 	{                                                                                                              \
 		.from = source, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                           \
 	}
-#define UDP .protocol = IPPROTO_UDP
 #define DENIED(number)                                                                                                 \
 	{                                                                                                              \
 		.reason = REASON_denied_by_rule, .service = number                                                     \
 	}
-#define TAKEN(number)	  POOL(number, number)
-#define TAKEN_OUT(number) POOL_OUT(number, number)
 #define POOL(number, pool)                                                                                             \
 	{                                                                                                              \
 		.reason = REASON_forwarded, .service = number, .backend = pool                                         \

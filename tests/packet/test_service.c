@@ -13,11 +13,6 @@
 	{                                                                                                              \
 		.from = CLIENT6, .to = address, .from_port = 40000, .to_port = port, ##__VA_ARGS__                     \
 	}
-#define UDP .protocol = IPPROTO_UDP
-#define TAKEN(number)                                                                                                  \
-	{                                                                                                              \
-		.reason = REASON_forwarded, .service = number, .backend = number                                       \
-	}
 #define NOT_OURS                                                                                                       \
 	{                                                                                                              \
 		.reason = REASON_no_service                                                                            \
@@ -145,10 +140,6 @@ static void prefixes(struct fixture *fixture)
 }
 
 /* The backend of this number is behind the other interface. */
-#define TAKEN_OUT(number)                                                                                              \
-	{                                                                                                              \
-		.reason = REASON_redirected, .service = number, .backend = number                                      \
-	}
 #define PREFIX(text, has, ...)                                                                                         \
 	{                                                                                                              \
 		.name = text, .setup = prefixes, .features = has, __VA_ARGS__                                          \

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/*
- * Backends that are the host itself, and a slow path whose program is missing: what is a service's drops then, and
- * what may be the host's goes there.
- */
+/* The slow path that is not there, as when it could not be loaded: what it would have taken goes to the host. */
 #include <bpf/bpf.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -10,46 +7,11 @@
 #include "packet/frame_parts.h"
 #include "packet/packet_case.h"
 
-#define TCP4(vip, ...)                                                                                                 \
-	{                                                                                                              \
-		.from = CLIENT4, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                          \
-	}
-#define TCP6(vip, ...)                                                                                                 \
-	{                                                                                                              \
-		.from = CLIENT6, .to = vip, .from_port = 40000, .to_port = 443, ##__VA_ARGS__                          \
-	}
-#define UDP    .protocol = IPPROTO_UDP
-#define OTHER  "192.0.2.200" /* no VIP */
-#define OTHER6 "2001:db8::200"
-#define ENDS(why)                                                                                                      \
-	{                                                                                                              \
-		.reason = REASON_##why                                                                                 \
-	}
-#define COUNTED(why, number)                                                                                           \
-	{                                                                                                              \
-		.reason = REASON_##why, .service = number                                                              \
-	}
-#define TAKEN(number)                                                                                                  \
-	{                                                                                                              \
-		.reason = REASON_forwarded, .service = number, .backend = number                                       \
-	}
-
-#define CHANGE(name, statement)                                                                                        \
-	static void name(struct frame *frame)                                                                          \
-	{                                                                                                              \
-		statement;                                                                                             \
-	}
-
-static bool is_v6(const struct frame *frame)
-{
-	return frame->data[FRAME_IP] >> 4 == 6;
-}
-
-CHANGE(more, is_v6(frame) ? frame_extension(frame, IPPROTO_HOPOPTS, 16) : frame_options(frame, 16))
+CHANGE(more, frame_is_v6(frame) ? frame_extension(frame, IPPROTO_HOPOPTS, 16) : frame_options(frame, 16))
 CHANGE(tagged, frame_tag(frame, 0x8100, 30))
 CHANGE(first, frame_fragment(frame, 1, 0, 16))
 CHANGE(later, frame_fragment(frame, 1, 16, 0))
-CHANGE(error, frame_error(frame, is_v6(frame) ? 2 : 3, is_v6(frame) ? 0 : 4, 8))
+CHANGE(error, frame_error(frame, frame_is_v6(frame) ? 2 : 3, frame_is_v6(frame) ? 0 : 4, 8))
 CHANGE(broadcast, memset(frame->data, 0xff, 6))
 CHANGE(cut, frame->length--)
 
@@ -78,8 +40,8 @@ static void local_on_slow_path(struct fixture *fixture)
 		.outcome = __VA_ARGS__                                                                                 \
 	}
 #define LOCAL(text, change_it, ...)                                                                                    \
-	BOTH("to this host: " text, 0, local, TCP4(V4_GUE4, ##__VA_ARGS__), TCP6(V6_GUE4, ##__VA_ARGS__), change_it,   \
-	     COUNTED(local, GUE4))
+	BOTH("to this host: " text, 0, local, CLIENT4_TO(V4_GUE4, ##__VA_ARGS__), CLIENT6_TO(V6_GUE4, ##__VA_ARGS__),  \
+	     change_it, COUNTED(local, GUE4))
 
 static const struct packet_case to_itself[] = {
 	LOCAL("TCP", NULL),
@@ -93,14 +55,15 @@ static const struct packet_case to_itself[] = {
 	LOCAL("an ICMP error", error),
 	{.name = "IPv4: to this host: no headroom",
 	 .setup = local,
-	 .client = TCP4(V4_GUE4),
+	 .client = CLIENT4_TO(V4_GUE4),
 	 .arrival = {.metadata = 216},
 	 .outcome = COUNTED(local, GUE4)},
-	BOTH("to this host: a service on the slow path", FEATURE_SLOW, local_on_slow_path, TCP4(V4_GUE4), TCP6(V6_GUE4),
-	     NULL, COUNTED(local, GUE4)),
-	BOTH("to this host: a further fragment without the first", 0, local, TCP4(V4_GUE4), TCP6(V6_GUE4), later,
-	     ENDS(fragment_lost)),
-	BOTH("to this host: broadcast", 0, local, TCP4(V4_GUE4), TCP6(V6_GUE4), broadcast, ENDS(not_unicast)),
+	BOTH("to this host: a service on the slow path", FEATURE_SLOW, local_on_slow_path, CLIENT4_TO(V4_GUE4),
+	     CLIENT6_TO(V6_GUE4), NULL, COUNTED(local, GUE4)),
+	BOTH("to this host: a further fragment without the first", 0, local, CLIENT4_TO(V4_GUE4), CLIENT6_TO(V6_GUE4),
+	     later, ENDS(fragment_lost)),
+	BOTH("to this host: broadcast", 0, local, CLIENT4_TO(V4_GUE4), CLIENT6_TO(V6_GUE4), broadcast,
+	     ENDS(not_unicast)),
 	{.name = "IPv4: to this host: from a martian",
 	 .setup = local,
 	 .client = {.from = "127.0.0.1", .to = V4_GUE4, .to_port = 443},
@@ -153,22 +116,25 @@ static void missing_for_services(struct fixture *fixture)
 	}
 
 static const struct packet_case without_slow_path[] = {
-	NO("a plain packet of a service", TCP4(V4_GUE4), TCP6(V6_GUE4), NULL, TAKEN(GUE4)),
-	BOTH("a service on the slow path", FEATURE_SLOW, missing_for_services, TCP4(V4_GUE4), TCP6(V6_GUE4), NULL,
-	     COUNTED(no_slow_path, GUE4)),
-	NO("too big for its backend", TCP4(V4_L2, .ip_length = 1601), TCP6(V6_L2, .ip_length = 1601), NULL,
+	NO("a plain packet of a service", CLIENT4_TO(V4_GUE4), CLIENT6_TO(V6_GUE4), NULL, TAKEN(GUE4)),
+	BOTH("a service on the slow path", FEATURE_SLOW, missing_for_services, CLIENT4_TO(V4_GUE4), CLIENT6_TO(V6_GUE4),
+	     NULL, COUNTED(no_slow_path, GUE4)),
+	NO("too big for its backend", CLIENT4_TO(V4_L2, .ip_length = 1601), CLIENT6_TO(V6_L2, .ip_length = 1601), NULL,
 	   COUNTED(no_slow_path, L2)),
-	NO("to another port of the host", TO(OTHER, CLIENT4, 22), TO(OTHER6, CLIENT6, 22), NULL, ENDS(no_service)),
-	NO("a ping of the host", OF(OTHER, CLIENT4, IPPROTO_ICMP), OF(OTHER6, CLIENT6, IPPROTO_ICMPV6), NULL,
+	NO("to another port of the host", TO(V4_NO_VIP, CLIENT4, 22), TO(V6_NO_VIP, CLIENT6, 22), NULL,
 	   ENDS(no_service)),
-	NO("GRE to the host", OF(OTHER, CLIENT4, IPPROTO_GRE), OF(OTHER6, CLIENT6, IPPROTO_GRE), NULL,
+	NO("a ping of the host", OF(V4_NO_VIP, CLIENT4, IPPROTO_ICMP), OF(V6_NO_VIP, CLIENT6, IPPROTO_ICMPV6), NULL,
 	   ENDS(no_service)),
-	NO("the host's first fragment", TO(OTHER, CLIENT4, 22), TO(OTHER6, CLIENT6, 22), first, ENDS(no_service)),
-	NO("the host's further fragment", TO(OTHER, CLIENT4, 22), TO(OTHER6, CLIENT6, 22), later, ENDS(no_service)),
-	NO("options or extension headers to the host", TO(OTHER, CLIENT4, 22), TO(OTHER6, CLIENT6, 22), more,
+	NO("GRE to the host", OF(V4_NO_VIP, CLIENT4, IPPROTO_GRE), OF(V6_NO_VIP, CLIENT6, IPPROTO_GRE), NULL,
 	   ENDS(no_service)),
-	NO("a frame cut short", TCP4(V4_GUE4), TCP6(V6_GUE4), cut, ENDS(no_service)),
-	NO("a tagged frame", TCP4(V4_GUE4), TCP6(V6_GUE4), tagged, ENDS(not_ip)),
+	NO("the host's first fragment", TO(V4_NO_VIP, CLIENT4, 22), TO(V6_NO_VIP, CLIENT6, 22), first,
+	   ENDS(no_service)),
+	NO("the host's further fragment", TO(V4_NO_VIP, CLIENT4, 22), TO(V6_NO_VIP, CLIENT6, 22), later,
+	   ENDS(no_service)),
+	NO("options or extension headers to the host", TO(V4_NO_VIP, CLIENT4, 22), TO(V6_NO_VIP, CLIENT6, 22), more,
+	   ENDS(no_service)),
+	NO("a frame cut short", CLIENT4_TO(V4_GUE4), CLIENT6_TO(V6_GUE4), cut, ENDS(no_service)),
+	NO("a tagged frame", CLIENT4_TO(V4_GUE4), CLIENT6_TO(V6_GUE4), tagged, ENDS(not_ip)),
 };
 
 static const struct case_group groups[] = {

@@ -31,46 +31,22 @@
 		.from = CLIENT6, .to = V6_##number, .from_port = 40000, .to_port = 443, .ip_length = length,           \
 		##__VA_ARGS__                                                                                          \
 	}
-#define UDP .protocol = IPPROTO_UDP
 #define TOLD(number, room)                                                                                             \
 	{                                                                                                              \
 		.reason = REASON_too_big_told, .service = number, .mtu = room                                          \
 	}
-#define COUNTED(why, number)                                                                                           \
-	{                                                                                                              \
-		.reason = REASON_##why, .service = number                                                              \
-	}
-#define TAKEN(number)                                                                                                  \
-	{                                                                                                              \
-		.reason = REASON_forwarded, .service = number, .backend = number                                       \
-	}
-#define TAKEN_OUT(number)                                                                                              \
-	{                                                                                                              \
-		.reason = REASON_redirected, .service = number, .backend = number                                      \
-	}
-
-#define CHANGE(name, statement)                                                                                        \
-	static void name(struct frame *frame)                                                                          \
-	{                                                                                                              \
-		statement;                                                                                             \
-	}
-
-static bool is_v6(const struct frame *frame)
-{
-	return frame->data[FRAME_IP] >> 4 == 6;
-}
 
 CHANGE(may_fragment, frame_put16(frame, FRAME_IP + 4, 77); frame_put16(frame, FRAME_IP + 6, 0); frame_checksum4(frame))
-CHANGE(more, is_v6(frame) ? frame_extension(frame, IPPROTO_HOPOPTS, 16) : frame_options(frame, 16))
-CHANGE(most, is_v6(frame) ? frame_extension(frame, IPPROTO_DSTOPTS, 512) : frame_options(frame, 40))
+CHANGE(more, frame_is_v6(frame) ? frame_extension(frame, IPPROTO_HOPOPTS, 16) : frame_options(frame, 16))
+CHANGE(most, frame_is_v6(frame) ? frame_extension(frame, IPPROTO_DSTOPTS, 512) : frame_options(frame, 40))
 CHANGE(tagged, frame_tag(frame, 0x8100, 30))
 CHANGE(q_in_q, frame_tag(frame, 0x8100, 30); frame_tag(frame, 0x88a8, 7))
 CHANGE(atomic, frame_atomic(frame, 1))
 CHANGE(first, frame_fragment(frame, 1, 0, 1600))
 CHANGE(later, frame_fragment(frame, 1, 1600, 0))
-CHANGE(large_error, frame_error(frame, is_v6(frame) ? 2 : 3, is_v6(frame) ? 0 : 4, 1560))
+CHANGE(large_error, frame_error(frame, frame_is_v6(frame) ? 2 : 3, frame_is_v6(frame) ? 0 : 4, 1560))
 CHANGE(broadcast, memset(frame->data, 0xff, 6))
-CHANGE(wrong_checksum, frame->data[FRAME_IP + (is_v6(frame) ? 56 : 36)] ^= 1)
+CHANGE(wrong_checksum, frame->data[FRAME_IP + (frame_is_v6(frame) ? 56 : 36)] ^= 1)
 
 #define ROOM(number, mtu) ((mtu)-OVERHEAD_##number)
 #define WAY(number, mtu, ends)                                                                                         \
@@ -191,10 +167,6 @@ static void addresses(struct fixture *fixture)
 #define TO6(vip, port)                                                                                                 \
 	{                                                                                                              \
 		.from = CLIENT6, .to = vip, .to_port = port, .ip_length = 1700                                         \
-	}
-#define ENDS(why)                                                                                                      \
-	{                                                                                                              \
-		.reason = REASON_##why                                                                                 \
 	}
 #define FEATURES (FEATURE_ADDRESS | FEATURE_DENY4 | FEATURE_DENY6)
 #define OTHERS(text, client4, client6, how, ...)                                                                       \

@@ -8,8 +8,6 @@
 #include "packet/policy.h"
 
 #define FEATURES (FEATURE_ADDRESS | FEATURE_DENY4 | FEATURE_DENY6)
-#define OTHER	 "192.0.2.200" /* no VIP */
-#define OTHER6	 "2001:db8::200"
 
 #define FIN 0x01
 #define SYN 0x02
@@ -25,34 +23,14 @@
 	{                                                                                                              \
 		.from = CLIENT6, .to = vip, .from_port = 40000, .to_port = 9, ##__VA_ARGS__                            \
 	}
-#define UDP .protocol = IPPROTO_UDP
-#define ENDS(why)                                                                                                      \
-	{                                                                                                              \
-		.reason = REASON_##why                                                                                 \
-	}
-#define COUNTED(why, number)                                                                                           \
-	{                                                                                                              \
-		.reason = REASON_##why, .service = number                                                              \
-	}
 #define REJECTED COUNTED(rejected, GUE4)
-
-#define CHANGE(name, statement)                                                                                        \
-	static void name(struct frame *frame)                                                                          \
-	{                                                                                                              \
-		statement;                                                                                             \
-	}
-
-static bool is_v6(const struct frame *frame)
-{
-	return frame->data[FRAME_IP] >> 4 == 6;
-}
 
 static __u8 *tcp_of(struct frame *frame)
 {
-	return frame->data + (is_v6(frame) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4);
+	return frame->data + (frame_is_v6(frame) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4);
 }
 
-CHANGE(more, is_v6(frame) ? frame_extension(frame, IPPROTO_DSTOPTS, 24) : frame_options(frame, 40))
+CHANGE(more, frame_is_v6(frame) ? frame_extension(frame, IPPROTO_DSTOPTS, 24) : frame_options(frame, 40))
 CHANGE(atomic, frame_atomic(frame, 1))
 CHANGE(first, frame_fragment(frame, 1, 0, 32))
 CHANGE(tagged, frame_tag(frame, 0x8100, 30))
@@ -66,7 +44,7 @@ CHANGE(first_sequence, memset(tcp_of(frame) + 4, 0, 4))
 CHANGE(zero_ack, memset(tcp_of(frame) + 8, 0, 4))
 CHANGE(wrong_checksum, tcp_of(frame)[16] ^= 1)
 CHANGE(wrong_ip_checksum, frame->data[FRAME_IP + 10] ^= 1)
-CHANGE(error, frame_error(frame, is_v6(frame) ? 2 : 3, is_v6(frame) ? 0 : 4, 8))
+CHANGE(error, frame_error(frame, frame_is_v6(frame) ? 2 : 3, frame_is_v6(frame) ? 0 : 4, 8))
 CHANGE(cut, frame->length--)
 
 static void with(struct fixture *fixture, __u16 flags)
@@ -182,10 +160,6 @@ static const struct packet_case rejected[] = {
 	{                                                                                                              \
 		.from = source, .to = V6_GUE4, .to_port = 9                                                            \
 	}
-#define TAKEN                                                                                                          \
-	{                                                                                                              \
-		.reason = REASON_forwarded, .service = GUE4, .backend = GUE4                                           \
-	}
 #define SERVED(source, vip)                                                                                            \
 	{                                                                                                              \
 		.from = source, .to = vip, .to_port = 443                                                              \
@@ -217,17 +191,17 @@ static const struct packet_case not_answered[] = {
 	BOTH("to reject, from a denied source", reject, FROM4("203.0.113.9"), FROM6("2001:db8:bad::9"), NULL,
 	     COUNTED(denied, GUE4)),
 	BOTH("to reject, cut short", reject, TCP4(V4_GUE4), TCP6(V6_GUE4), cut, ENDS(malformed)),
-	BOTH("to reject, an address that is no VIP", reject, TCP4(OTHER), TCP6(OTHER6), NULL, ENDS(no_service)),
-	BOTH("to reject, an address that is no VIP, from a martian", reject, OF(OTHER, "127.0.0.1", IPPROTO_UDP),
-	     OF(OTHER6, "::1", IPPROTO_UDP), NULL, ENDS(no_service)),
+	BOTH("to reject, an address that is no VIP", reject, TCP4(V4_NO_VIP), TCP6(V6_NO_VIP), NULL, ENDS(no_service)),
+	BOTH("to reject, an address that is no VIP, from a martian", reject, OF(V4_NO_VIP, "127.0.0.1", IPPROTO_UDP),
+	     OF(V6_NO_VIP, "::1", IPPROTO_UDP), NULL, ENDS(no_service)),
 	BOTH("to reject, GRE", reject, OF(V4_GUE4, CLIENT4, IPPROTO_GRE), OF(V6_GUE4, CLIENT6, IPPROTO_GRE), NULL,
 	     ENDS(not_tcp_udp)),
 	BOTH("to reject, SCTP", reject, OF(V4_GUE4, CLIENT4, IPPROTO_SCTP), OF(V6_GUE4, CLIENT6, IPPROTO_SCTP), NULL,
 	     ENDS(not_tcp_udp)),
 	BOTH("to reject, a port that a service has", reject, SERVED(CLIENT4, V4_GUE4), SERVED(CLIENT6, V6_GUE4), NULL,
-	     TAKEN),
+	     TAKEN(GUE4)),
 	BOTH("to drop, a port that a service has", drop, SERVED(CLIENT4, V4_GUE4), SERVED(CLIENT6, V6_GUE4), NULL,
-	     TAKEN),
+	     TAKEN(GUE4)),
 	BOTH("to drop, TCP", drop, TCP4(V4_GUE4), TCP6(V6_GUE4), NULL, COUNTED(unknown_port, GUE4)),
 	BOTH("to drop, UDP", drop, TCP4(V4_GUE4, UDP), TCP6(V6_GUE4, UDP), NULL, COUNTED(unknown_port, GUE4)),
 	BOTH("to drop, with options or extension headers", drop, TCP4(V4_GUE4), TCP6(V6_GUE4), more,
@@ -238,7 +212,7 @@ static const struct packet_case not_answered[] = {
 	     COUNTED(martian, GUE4)),
 	BOTH("to drop, from a denied source", drop, FROM4("203.0.113.9"), FROM6("2001:db8:bad::9"), NULL,
 	     COUNTED(denied, GUE4)),
-	BOTH("to drop, an address that is no VIP", drop, TCP4(OTHER), TCP6(OTHER6), NULL, ENDS(no_service)),
+	BOTH("to drop, an address that is no VIP", drop, TCP4(V4_NO_VIP), TCP6(V6_NO_VIP), NULL, ENDS(no_service)),
 	BOTH("to drop, an ICMP error about such a port", drop, TCP4(V4_GUE4), TCP6(V6_GUE4), error, ENDS(no_service)),
 	BOTH("to drop, ESP", drop, OF(V4_GUE4, CLIENT4, IPPROTO_ESP), OF(V6_GUE4, CLIENT6, IPPROTO_ESP), NULL,
 	     ENDS(not_tcp_udp)),
@@ -296,9 +270,9 @@ static void prefixes(struct fixture *fixture)
 	}
 
 static const struct packet_case others[] = {
-	SLOW_CASE("IPv4: a service of VLAN 30, from there", SERVED(CLIENT4, V4_GUE4), tagged, TAKEN),
+	SLOW_CASE("IPv4: a service of VLAN 30, from there", SERVED(CLIENT4, V4_GUE4), tagged, TAKEN(GUE4)),
 	SLOW_CASE("IPv4: a service of VLAN 30, untagged", SERVED(CLIENT4, V4_GUE4), NULL, REJECTED),
-	SLOW_CASE("IPv6: a service of VLAN 30, from there", SERVED(CLIENT6, V6_GUE4), tagged, TAKEN),
+	SLOW_CASE("IPv6: a service of VLAN 30, from there", SERVED(CLIENT6, V6_GUE4), tagged, TAKEN(GUE4)),
 	SLOW_CASE("IPv6: a service of VLAN 30, untagged", SERVED(CLIENT6, V6_GUE4), NULL, REJECTED),
 	OF_PREFIX("IPv4: an address of a prefix, UDP", TCP4("203.0.113.77", UDP), COUNTED(rejected, GUE6)),
 	OF_PREFIX("IPv6: an address of a prefix, UDP", TCP6("2001:db8:a::77", UDP), COUNTED(rejected, GUE6)),

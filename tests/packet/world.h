@@ -58,6 +58,9 @@ enum { /* the family is that of the backend's address */
 #define V6_UNRESOLVED "2001:db8::b"
 #define V6_UNWRITTEN  "2001:db8::c"
 
+#define V4_NO_VIP "192.0.2.200"
+#define V6_NO_VIP "2001:db8::200"
+
 #define CLIENT4 "198.51.100.7"
 #define CLIENT6 "2001:db8:c::7"
 
