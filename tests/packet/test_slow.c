@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The slow path that is not there, as when it could not be loaded: what it would have taken goes to the host. */
+/*
+ * Backends that are the host itself, and a slow path that is missing, as when it could not be loaded: what it would
+ * have taken goes to the host.
+ */
 #include <bpf/bpf.h>
 #include <netinet/in.h>
 #include <string.h>
