@@ -7,6 +7,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "abi.h"
+#include "array.h"
 
 /* User space writes it through mmap. BPF_F_MMAPABLE also aligns the entries to cache lines. */
 struct {
@@ -16,5 +17,12 @@ struct {
 	__type(key, __u32);
 	__type(value, struct backend);
 } backends SEC(".maps");
+
+_Static_assert((SLUICE_MAX_BACKENDS & (SLUICE_MAX_BACKENDS + 1)) == 0, "SLUICE_MAX_BACKENDS is a mask");
+
+static __always_inline const struct backend *backend_at(__u32 index)
+{
+	return array_of(backends) + (index & SLUICE_MAX_BACKENDS);
+}
 
 #endif

@@ -14,8 +14,7 @@ static __always_inline void count_one(struct counters *counters, __u32 length)
 
 static __always_inline void count_all(const struct packet *p, enum reason reason)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct count_page *page = bpf_map_lookup_elem(&counts, &cpu);
+	struct count_page *page = count_page();
 
 	if (!page)
 		return;

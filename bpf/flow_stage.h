@@ -21,16 +21,12 @@ static __always_inline __u32 second_now(void)
 
 static __always_inline bool serves(__u16 backend)
 {
-	__u32 index = backend;
-	const struct backend *one = bpf_map_lookup_elem(&backends, &index);
-
-	return one && one->flags & BACKEND_SERVES;
+	return backend_at(backend)->flags & BACKEND_SERVES;
 }
 
 static __always_inline void count_tracked(const struct flow_ask *ask)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct count_page *page = bpf_map_lookup_elem(&counts, &cpu);
+	struct count_page *page = count_page();
 
 	if (page)
 		page->tracked[ask->service & (SLUICE_MAX_SERVICES - 1)]++;
@@ -162,7 +158,7 @@ static __always_inline void ask_move(struct flow_ask *ask, const struct service 
 {
 	__u32 index = service->index;
 	const struct service_move *move = bpf_map_lookup_elem(&moves, &index);
-	const struct slot *slot;
+	const __u64 *slot;
 	__u8 phase;
 
 	if (!move)
@@ -172,7 +168,7 @@ static __always_inline void ask_move(struct flow_ask *ask, const struct service 
 		return;
 	index = move->before.slot_first +
 		hash_slot(move->flags_before & SERVICE_HASH_SOURCE ? by_source : by_flow, move->before.slot_count);
-	slot = bpf_map_lookup_elem(&slots, &index);
+	slot = slot_at(index);
 	if (!slot)
 		return;
 	*(__u64 *)&ask->before = *(const volatile __u64 *)slot;

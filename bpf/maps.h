@@ -13,7 +13,7 @@
 /* Constants once the program is loaded, so the verifier drops what is not configured. */
 const volatile struct settings settings = {};
 
-/* User space writes it through mmap, as slots below. */
+/* User space writes it through mmap, as slots below. Both, backends and counts are read by address: array.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, VIP_BUCKETS);
@@ -21,6 +21,12 @@ struct {
 	__type(key, __u32);
 	__type(value, struct vip_bucket);
 } vips SEC(".maps");
+
+/* `index`: one of vip_bucket_first() and its like, which are short enough. */
+static __always_inline const struct vip_bucket *vip_bucket_at(__u64 index)
+{
+	return array_of(vips) + index;
+}
 
 /*
  * One more than there may be, which is an entry more for each prefix itself: kernels before 6.13 refuse to change an
@@ -50,6 +56,12 @@ struct {
 	__type(key, __u32);
 	__type(value, struct slot);
 } slots SEC(".maps");
+
+/* NULL: there is no such slot. */
+static __always_inline const __u64 *slot_at(__u32 index)
+{
+	return index < settings.slot_capacity ? (const __u64 *)(array_of(slots) + index) : NULL;
+}
 
 /* Of all CPUs, bounded: the least recently used record gives way. Only slots in transition write to it. */
 struct {
@@ -156,5 +168,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct count_page);
 } counts SEC(".maps");
+
+/* This CPU's. NULL: user space did not know of the CPU. */
+static __always_inline struct count_page *count_page(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return cpu < settings.cpus ? array_of(counts) + cpu : NULL;
+}
 
 #endif

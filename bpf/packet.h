@@ -19,6 +19,16 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+/*
+ * A reason that few packets have. The empty instruction keeps the ways of two such reasons apart, which the compiler
+ * would join: then it would put the reason into a register before it is known, for every packet.
+ */
+#define ASIDE(reason)                                                                                                  \
+	({                                                                                                             \
+		asm volatile("" : : "i"(reason));                                                                      \
+		reason;                                                                                                \
+	})
+
 /* What a stage of the fast path says of a packet that is none of its business. */
 #define SLOW_PATH REASON_COUNT
 

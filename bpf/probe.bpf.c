@@ -194,19 +194,17 @@ static __always_inline int push_tags(struct __sk_buff *skb, const struct backend
 	return 0;
 }
 
-SEC("tc")
+SEC("probe")
 int sluice_probe(struct __sk_buff *skb)
 {
-	__u32 index = skb->mark & PROBE_INDEX_MASK;
-	const struct backend *backend;
+	const struct backend *backend = backend_at(skb->mark & PROBE_INDEX_MASK);
 	struct packet packet = {};
 
 	if ((skb->mark & PROBE_MARK_MASK) != PROBE_MARK)
 		return TC_ACT_UNSPEC;
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_SHOT;
-	backend = bpf_map_lookup_elem(&backends, &index);
-	if (!backend || read_packet(skb, &packet) || encap(skb, backend, &packet) || push_tags(skb, backend))
+	if (read_packet(skb, &packet) || encap(skb, backend, &packet) || push_tags(skb, backend))
 		return TC_ACT_SHOT;
 	skb->mark = 0;
 	return bpf_redirect(backend->ifindex, 0);

@@ -69,14 +69,10 @@ static __always_inline void put_second_hop(struct packet *p, const struct backen
  */
 static __always_inline void push_second_hop(struct packet *p, const struct backend *backend, bool v6)
 {
-	const struct backend *other;
-	__u32 index = p->other;
+	const struct backend *other = backend_at(p->other);
 
-	if (!(settings.features & FEATURE_SECOND_HOP) || likely(!index) || p->protocol == IPPROTO_UDP ||
+	if (!(settings.features & FEATURE_SECOND_HOP) || likely(!p->other) || p->protocol == IPPROTO_UDP ||
 	    !(backend->flags & BACKEND_SECOND_HOP))
-		return;
-	other = bpf_map_lookup_elem(&backends, &index);
-	if (!other)
 		return;
 	if (other->encap == ENCAP_GUE4)
 		put_second_hop(p, backend, other, v6, false);

@@ -11,12 +11,12 @@
 #include "packet.h"
 
 /* The entry of a bucket that has this key; `address` is two words for IPv6, the low half of one for IPv4. */
-static __always_inline const struct service *bucket_find(__u32 index, __u32 tail, const __u64 address[2], bool v6)
+static __always_inline const struct service *bucket_find(__u64 index, __u32 tail, const __u64 address[2], bool v6)
 {
-	const struct vip_bucket *bucket = bpf_map_lookup_elem(&vips, &index);
+	const struct vip_bucket *bucket = vip_bucket_at(index);
 
-	if (!bucket)
-		return NULL;
+	barrier_var(bucket); /* or it is found anew for each entry */
+	assume(bucket);
 #pragma unroll
 	for (int i = 0; i < VIP_BUCKET_ENTRIES; i++) {
 		const struct vip_entry *entry = &bucket->entry[i];
@@ -35,7 +35,7 @@ static __always_inline const struct service *vip_find(__be16 port, __u8 protocol
 	__u64 folded = v6 ? vip_fold6(address, tail) : vip_fold4(address[0], tail);
 	const struct service *found = bucket_find(vip_bucket_first(folded), tail, address, v6);
 
-	return found ?: bucket_find(vip_bucket_second(folded), tail, address, v6);
+	return likely(found) ? found : bucket_find(vip_bucket_second(folded), tail, address, v6);
 }
 
 static __always_inline const struct service *prefix_find(__be16 port, __u8 protocol, const __u64 address[2], bool v6)
@@ -56,15 +56,14 @@ static __always_inline const struct service *prefix_find(__be16 port, __u8 proto
 
 static __always_inline const struct service *find(__be16 port, __u8 protocol, const __u64 address[2], bool v6)
 {
-	const bool any_port = settings.features & FEATURE_ANY_PORT;
-	const bool prefixes = settings.features & (v6 ? FEATURE_PREFIX6 : FEATURE_PREFIX4);
 	const struct service *found = vip_find(port, protocol, address, v6);
 
-	if (!found && any_port)
+	if (!found && settings.features & FEATURE_ANY_PORT)
 		found = vip_find(0, protocol, address, v6);
-	if (!found && prefixes)
-		found = prefix_find(port, protocol, address, v6);
-	if (!found && prefixes && any_port)
+	if (found || !(settings.features & (v6 ? FEATURE_PREFIX6 : FEATURE_PREFIX4)))
+		return found;
+	found = prefix_find(port, protocol, address, v6);
+	if (!found && settings.features & FEATURE_ANY_PORT)
 		found = prefix_find(0, protocol, address, v6);
 	return found;
 }
@@ -82,7 +81,7 @@ static __always_inline bool is_martian(const __be32 *source, const __be32 *vip, 
 	__u8 first = *(const __u8 *)source;
 
 	if (!v6)
-		return first == 0 || first == 127 || first >= 224 || *source == *vip;
+		return (__u8)(first - 1) >= 223 || first == 127 || *source == *vip; /* 0, and from 224 on */
 	if (first == 0xff || (first == 0xfe && (((const __u8 *)source)[1] & 0xc0) == 0x80))
 		return true;
 	if (!source[0] && !source[1] && (!source[2] || source[2] == bpf_htonl(0xffff)))
@@ -91,16 +90,14 @@ static __always_inline bool is_martian(const __be32 *source, const __be32 *vip, 
 	       ((const __u64 *)source)[0] == ((const __u64 *)vip)[0];
 }
 
-static __always_inline enum reason service_find(struct packet *p, bool v6)
+/* NULL: no service has it. */
+static __always_inline const struct service *service_find(const struct packet *p, bool v6)
 {
 	const __be32 *vip = packet_vip(p, v6);
 	const __u64 *words = (const __u64 *)vip;
 	const __u64 address[2] = {v6 ? words[0] : (__u32)*vip, v6 ? words[1] : 0};
 
-	const struct service *service = find(packet_vip_port(p, v6), p->protocol, address, v6);
-
-	p->service = service;
-	return service ? REASON_go_on : REASON_no_service;
+	return find(packet_vip_port(p, v6), p->protocol, address, v6);
 }
 
 #endif

@@ -74,7 +74,11 @@ static __always_inline struct table_use use_load(const struct service *service)
 	union {
 		__u64 word;
 		struct table_use use;
-	} loaded = {.word = *(const volatile __u64 *)&service->slot_first};
+	} loaded;
+	const void *both = service; /* of a struct with words of 4 bytes, they would be read one after the other */
+
+	_Static_assert(__builtin_offsetof(struct service, slot_first) == 0, "aligned as the service is");
+	loaded.word = *(const volatile __u64 *)both;
 
 	return loaded.use;
 }
@@ -91,13 +95,12 @@ static __always_inline enum reason slot_pick(struct packet *p, bool v6)
 	p->hash = flow_hash(p, v6, false);
 	pick = unlikely(flags & SERVICE_HASH_SOURCE) ? flow_hash(p, v6, true) : p->hash;
 	index = table.slot_first + hash_slot(pick, table.slot_count);
-	slot = bpf_map_lookup_elem(&slots, &index);
+	slot = slot_at(index);
 	if (unlikely(!slot))
-		return REASON_no_backend;
+		return ASIDE(REASON_no_backend);
 	word = *(const volatile __u64 *)slot; /* once: the agent may change it meanwhile */
 	p->backend = ((const struct slot *)&word)->owner;
-	if (settings.features & FEATURE_TRANSITION &&
-	    unlikely(((const struct slot *)&word)->phase || flags & SERVICE_MOVING)) {
+	if (unlikely(!slot_is_steady(word) || flags & SERVICE_MOVING) && settings.features & FEATURE_TRANSITION) {
 		__u32 decided = p->ask ? flow_pick_slow(p->ask, p->service, word, p->hash)
 				: v6   ? flow_pick6(p->ctx, p->service, word, p->hash)
 				       : flow_pick4(p->ctx, p->service, word, p->hash);
@@ -105,7 +108,7 @@ static __always_inline enum reason slot_pick(struct packet *p, bool v6)
 		p->backend = decided & 0xffff;
 		p->other = decided >> 16;
 	}
-	return p->backend ? REASON_go_on : REASON_no_backend;
+	return likely(p->backend) ? REASON_go_on : ASIDE(REASON_no_backend);
 }
 
 #endif

@@ -158,11 +158,12 @@ static __always_inline const struct service_options *options_find(const struct p
 
 static __always_inline enum reason find_and_pick(struct packet *p, struct slow *s, struct service *service)
 {
-	enum reason reason = s->what & READ_ECHO ? REASON_no_service : service_find(p, s->v6);
-	const struct service_options *one = options_find(p);
+	const struct service_options *one;
 	const struct service *address;
 
-	if (reason == REASON_no_service || is_other_vlan(s, one)) {
+	p->service = s->what & READ_ECHO ? NULL : service_find(p, s->v6);
+	one = options_find(p);
+	if (!p->service || is_other_vlan(s, one)) {
 		p->service = NULL;
 		address = address_find(s);
 		if (!address)
@@ -272,14 +273,11 @@ static __always_inline enum reason push_tags(struct packet *p, const struct back
 
 static __always_inline enum reason slow_send(struct packet *p, struct slow *s)
 {
-	const struct backend *backend = backend_find(p);
+	const struct backend *backend = backend_at(p->backend);
+	const __u8 encap = backend->encap & ~ENCAP_SLOW;
 	enum reason reason;
 	__u32 room;
-	__u8 encap;
 
-	if (!backend)
-		return REASON_no_backend;
-	encap = backend->encap & ~ENCAP_SLOW;
 	if (encap == ENCAP_LOCAL)
 		return REASON_local;
 	if (encap == ENCAP_NONE || encap > ENCAP_LOCAL)

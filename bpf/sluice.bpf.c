@@ -26,55 +26,76 @@
 #include "slot.h"
 #include "slow.h"
 
+/*
+ * For packets that are not forwarded by the fast path. Not inlined, for then all that they need would be kept in
+ * registers, and put there, for every packet.
+ */
+static __noinline int leave(struct xdp_md *ctx, const struct service *service, enum reason reason)
+{
+	const struct packet p = {.ctx = ctx, .length = ctx->data_end - ctx->data, .service = service};
+
+	return count(&p, reason);
+}
+
+/* `reason`: if there is no slow path. */
+static __always_inline int leave_slow(struct xdp_md *ctx, const struct service *service, enum reason reason)
+{
+	bpf_tail_call(ctx, &programs, settings.slow);
+	return leave(ctx, service, reason);
+}
+
 static __always_inline enum reason forward(struct packet *p, bool v6)
 {
-	enum reason reason = service_find(p, v6);
-
-	if (reason == REASON_no_service)
-		return settings.features & FEATURE_ADDRESS ? SLOW_PATH : reason;
-	if (unlikely(is_group_mac(p->ip - sizeof(struct ethhdr)))) {
-		p->service = NULL; /* it is not counted for it */
-		return REASON_not_unicast;
-	}
-	if (settings.features & FEATURE_SLOW && p->service->flags & SERVICE_SLOW)
-		return SLOW_PATH;
+	if (unlikely(is_group_mac(p->ip - sizeof(struct ethhdr))))
+		return ASIDE(REASON_not_unicast);
+	if (unlikely(p->service->flags & SERVICE_SLOW))
+		return ASIDE(SLOW_PATH);
 	if (unlikely(is_martian(packet_client(p, v6), packet_vip(p, v6), v6)))
-		return REASON_martian;
+		return ASIDE(REASON_martian);
 	if (is_denied(packet_client(p, v6), v6))
-		return REASON_denied;
+		return ASIDE(REASON_denied);
 	return slot_pick(p, v6) ?: encap(p, v6);
 }
 
 static __always_inline int balance(struct packet *p, bool v6)
 {
-	enum reason reason = parse(p, v6) ?: forward(p, v6);
+	enum reason reason;
 
-	if (unlikely(reason == SLOW_PATH)) {
-		bpf_tail_call(p->ctx, &programs, settings.slow);
-		reason = p->service ? REASON_no_slow_path : REASON_no_service;
-	}
-	return count(p, reason);
+	if (unlikely(!parse(p, v6)))
+		return leave_slow(p->ctx, NULL, REASON_no_service);
+	p->service = service_find(p, v6);
+	if (unlikely(!p->service))
+		return settings.features & FEATURE_ADDRESS ? leave_slow(p->ctx, NULL, REASON_no_service)
+							   : count(p, REASON_no_service);
+	reason = forward(p, v6);
+	if (likely(reason == REASON_forwarded))
+		return count(p, REASON_forwarded);
+	if (reason == SLOW_PATH)
+		return leave_slow(p->ctx, p->service, REASON_no_slow_path);
+	if (reason == REASON_redirected)
+		return count(p, REASON_redirected);
+	return leave(p->ctx, reason == REASON_not_unicast ? NULL : p->service, reason); /* not counted for it */
 }
 
-SEC("xdp")
+SEC("balancer")
 int sluice(struct xdp_md *ctx)
 {
 	struct packet p = packet_of(ctx);
 	__be16 type;
 
-	if (p.ip > packet_end(&p))
-		return count(&p, REASON_malformed);
+	if (unlikely(p.ip + PARSE_MINIMUM > packet_end(&p)))
+		return leave_slow(ctx, NULL, REASON_malformed);
 	type = *(const __be16 *)(p.ip - 2); /* struct ethhdr is packed: it would be read byte by byte */
 	if (type == bpf_htons(ETH_P_IP))
 		return balance(&p, false);
 	if (type == bpf_htons(ETH_P_IPV6))
 		return balance(&p, true);
 	if (type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD))
-		bpf_tail_call(ctx, &programs, settings.slow);
+		return leave_slow(ctx, NULL, REASON_not_ip);
 	return count(&p, REASON_not_ip);
 }
 
-SEC("xdp")
+SEC("balancer")
 int slow(struct xdp_md *ctx)
 {
 	struct slow s = {.linear = ctx->data_end - ctx->data};

@@ -22,7 +22,7 @@
 #define SLUICE_MAX_BACKENDS 32767			/* index 0 means "none", so indices are 1 to 32767 */
 #define SLUICE_MAX_VIPS	    65536			/* (address, port, protocol) entries, each family */
 #define SLUICE_MAX_PREFIXES 16384			/* (prefix, port, protocol) entries, each family */
-#define SLUICE_MAX_SLOTS    (SLUICE_MAX_POOLS * 65537U) /* every pool may have a table of the default size */
+#define SLUICE_MAX_SLOTS    (1U << 26) /* 512 MiB, as far as the verifier lets a program reach into a value */
 
 /*
  * A VIP prefix's key in an LPM trie. Protocol and port come before the address,
@@ -167,8 +167,10 @@ struct settings {
 	__u32 fragment_capacity; /* of the map of fragments */
 	__u32 source_capacity;	 /* of the map of limited sources */
 	__u32 slow;		 /* the slow path's place in the programs array: each load has the other one */
+	__u32 cpus;		 /* pages of the counts array */
+	__u32 zero;
 	struct limit replies;	 /* of what the dataplane answers by itself; interval 0: no bound */
 };
-_Static_assert(sizeof(struct settings) == sizeof(struct flow_key) + 48, "settings");
+_Static_assert(sizeof(struct settings) == sizeof(struct flow_key) + 56, "settings");
 
 #endif

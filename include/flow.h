@@ -57,6 +57,16 @@ struct slot {
 } __attribute__((aligned(8)));
 _Static_assert(sizeof(struct slot) == 8, "slot");
 
+/* Of a slot's word. */
+static inline __attribute__((always_inline)) int slot_is_steady(__u64 word)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return word >> 16 == 0;
+#else
+	return word << 16 == 0;
+#endif
+}
+
 /* Seconds since a slot was opened. */
 static inline __attribute__((always_inline)) __u32 slot_age(const struct slot *slot, __u32 now)
 {

@@ -205,6 +205,7 @@ void fuzz_world_make(struct fuzz_world *world, unsigned int number)
 		.fragment_capacity = FUZZ_RECORDS,
 		.source_capacity = FUZZ_RECORDS,
 		.slow = number % 2,
+		.cpus = 1,
 		.replies = kinds[number].replies ? make_limit(1, 2) : (struct limit){0},
 	};
 	flow_key_expand(&world->settings.key, hash_key);

@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,27 +10,24 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "model/flow_key.h"
 #include "model/header.h"
 #include "model/vip_table.h"
+#include "out/program.h"
 #include "packet/fixture_reset.h"
-#include "sluice.skel.h"
 
-#define LOG_SIZE     (1 << 20)
-#define VIPS_SIZE    (VIP_BUCKETS * sizeof(struct vip_bucket))
 #define VIPS_MAX     1024 /* entries of a test */
 #define METADATA_MAX 256
 #define KEPT	     3 /* loaded programs: each has some 35 MB of maps */
 
 struct fixture {
 	struct fixture_options options;
-	struct sluice_bpf *skeleton;
-	struct flow_key key;
-	struct vip_bucket *vips; /* mapped when first needed */
+	struct program program;
+	struct maps maps;
+	int slow; /* the slow path's program */
 	struct vip_entry filled[VIPS_MAX];
 	size_t filled_count;
 };
@@ -59,60 +55,48 @@ static void must(int error, const char *what)
 		fail_msg("%s: %s", what, strerror(-error));
 }
 
-/* At full size the maps are allocated in 30 ms, most of a test's time. */
-static void make_small(struct sluice_bpf *skeleton)
+static int set_slow_path(const struct fixture *fixture)
 {
-	bpf_map__set_max_entries(skeleton->maps.backends, FIXTURE_BACKENDS + 1);
-}
-
-static int set_slow_path(const struct sluice_bpf *skeleton)
-{
-	int slow = bpf_program__fd(skeleton->progs.slow);
 	const __u32 place = 0;
 
-	return bpf_map_update_elem(bpf_map__fd(skeleton->maps.programs), &place, &slow, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(fixture->maps.fd[MAP_programs], &place, &fixture->slow, BPF_ANY) ? -errno : 0;
 }
 
-static int load(struct fixture *fixture, char *log)
+static int load(struct fixture *fixture)
 {
 	const struct fixture_options *options = &fixture->options;
-	struct sluice_bpf *skeleton = sluice_bpf__open();
-	struct bpf_program *program;
-	int err;
-
-	if (!skeleton)
-		return -errno;
-	fixture->skeleton = skeleton;
-	flow_key_expand(&fixture->key, options->key ? options->key : fixture_key);
-	skeleton->rodata->settings = (struct settings){
-		.key = fixture->key,
+	struct settings settings = {
 		.features = options->features,
 		.slot_capacity = FIXTURE_SLOTS,
 		.flow_capacity = FIXTURE_FLOWS,
+		.fragment_capacity = FIXTURE_FLOWS,
+		.source_capacity = FIXTURE_SOURCES,
 		.replies = options->replies,
 	};
-	bpf_map__set_max_entries(skeleton->maps.slots, FIXTURE_SLOTS);
-	bpf_map__set_max_entries(skeleton->maps.flows, FIXTURE_FLOWS);
-	bpf_map__set_max_entries(skeleton->maps.counts, (__u32)libbpf_num_possible_cpus());
-	if (!options->full_size)
-		make_small(skeleton);
-	bpf_map__set_max_entries(skeleton->maps.sources, FIXTURE_SOURCES);
-	bpf_map__set_max_entries(skeleton->maps.fragments, FIXTURE_FLOWS);
-	bpf_object__for_each_program(program, skeleton->obj)
-	{
-		bpf_program__set_log_buf(program, log, LOG_SIZE);
-		if (options->features & FEATURE_MULTI)
-			bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
-	}
-	err = sluice_bpf__load(skeleton);
-	return err ? err : set_slow_path(skeleton);
+	__u32 id;
+	int err;
+
+	flow_key_expand(&settings.key, options->key ? options->key : fixture_key);
+	maps_init(&fixture->maps);
+	program_init(&fixture->program);
+	fixture->slow = -1;
+	err = program_load(&fixture->program, &fixture->maps, &settings);
+	fixture->maps.slot_capacity = FIXTURE_SLOTS;
+	if (!err)
+		err = maps_mmap(&fixture->maps);
+	if (!err && bpf_map_lookup_elem(fixture->maps.fd[MAP_programs], &settings.slow, &id))
+		err = -errno;
+	if (!err)
+		fixture->slow = bpf_prog_get_fd_by_id(id);
+	return err ? err : fixture->slow < 0 ? -errno : 0;
 }
 
 static void fixture_free(struct fixture *fixture)
 {
-	if (fixture->vips)
-		munmap(fixture->vips, VIPS_SIZE);
-	sluice_bpf__destroy(fixture->skeleton);
+	program_close(&fixture->program);
+	maps_close(&fixture->maps);
+	if (fixture->slow >= 0)
+		close(fixture->slow);
 	free(fixture);
 }
 
@@ -122,20 +106,21 @@ static bool is_same(const struct fixture *fixture, const struct fixture_options 
 	struct flow_key key;
 
 	flow_key_expand(&key, options->key ? options->key : fixture_key);
-	return fixture->options.features == options->features && !memcmp(&fixture->key, &key, sizeof(key)) &&
-	       replies->interval == options->replies.interval && replies->tolerance == options->replies.tolerance;
+	return fixture->options.features == options->features &&
+	       !memcmp(&fixture->program.settings.key, &key, sizeof(key)) && replies->interval == options->replies.interval && replies->tolerance == options->replies.tolerance;
 }
 
 static void empty(struct fixture *fixture)
 {
 	for (; fixture->filled_count; fixture->filled_count--) {
-		struct vip_entry *entry = vip_table_find(fixture->vips, &fixture->filled[fixture->filled_count - 1]);
+		struct vip_entry *entry =
+			vip_table_find(fixture->maps.vips, &fixture->filled[fixture->filled_count - 1]);
 
 		if (entry) /* it was not set twice */
 			vip_table_remove(entry);
 	}
-	fixture_reset(fixture->skeleton->obj);
-	must(set_slow_path(fixture->skeleton), "programs");
+	fixture_reset(&fixture->maps);
+	must(set_slow_path(fixture), "programs");
 }
 
 /* One that was kept, as if it had just been loaded; NULL: there is none. */
@@ -144,7 +129,7 @@ static struct fixture *take_kept(const struct fixture_options *options)
 	for (size_t i = 0; i < KEPT; i++) {
 		struct fixture *found = kept[i];
 
-		if (!found || options->full_size || !is_same(found, options))
+		if (!found || options->alone || !is_same(found, options))
 			continue;
 		kept[i] = NULL;
 		empty(found);
@@ -156,24 +141,19 @@ static struct fixture *take_kept(const struct fixture_options *options)
 struct fixture *fixture_try(const struct fixture_options *options)
 {
 	struct fixture *fixture = take_kept(options);
-	char *log;
 	int error;
 
 	if (fixture)
 		return fixture;
 	fixture = calloc(1, sizeof(*fixture));
-	log = calloc(1, LOG_SIZE);
 	assert_non_null(fixture);
-	assert_non_null(log);
 	fixture->options = *options;
-	error = load(fixture, log);
-	if (error) {
-		fprintf(stderr, "%s\nfeatures 0x%x: %s\n", log, options->features, strerror(-error));
-		fixture_free(fixture);
-		fixture = NULL;
-	}
-	free(log);
-	return fixture;
+	error = load(fixture);
+	if (!error)
+		return fixture;
+	fprintf(stderr, "features 0x%x: %s\n", options->features, strerror(-error));
+	fixture_free(fixture);
+	return NULL;
 }
 
 struct fixture *fixture_open(__u32 features)
@@ -186,7 +166,7 @@ struct fixture *fixture_open(__u32 features)
 
 void fixture_close(struct fixture *fixture)
 {
-	if (fixture->options.full_size) {
+	if (fixture->options.alone) {
 		fixture_free(fixture);
 		return;
 	}
@@ -198,32 +178,22 @@ void fixture_close(struct fixture *fixture)
 
 int fixture_program(const struct fixture *fixture)
 {
-	return bpf_program__fd(fixture->skeleton->progs.sluice);
+	return fixture->program.fd;
 }
 
 int fixture_slow_program(const struct fixture *fixture)
 {
-	return bpf_program__fd(fixture->skeleton->progs.slow);
+	return fixture->slow;
 }
 
 const struct flow_key *fixture_flow_key(const struct fixture *fixture)
 {
-	return &fixture->key;
+	return &fixture->program.settings.key;
 }
 
-static void put(struct bpf_map *map, const void *key, const void *value)
+static void put(const struct fixture *fixture, enum map map, const void *key, const void *value)
 {
-	must(bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY) ? -errno : 0, bpf_map__name(map));
-}
-
-static struct vip_bucket *fixture_vips(struct fixture *fixture)
-{
-	if (!fixture->vips) {
-		fixture->vips = mmap(NULL, VIPS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-				     bpf_map__fd(fixture->skeleton->maps.vips), 0);
-		assert_ptr_not_equal(fixture->vips, MAP_FAILED);
-	}
-	return fixture->vips;
+	must(bpf_map_update_elem(fixture->maps.fd[map], key, value, BPF_ANY) ? -errno : 0, map_name(map));
 }
 
 void fixture_vip(struct fixture *fixture, const char *address, __u16 port, __u8 protocol, const struct service *service)
@@ -235,7 +205,7 @@ void fixture_vip(struct fixture *fixture, const char *address, __u16 port, __u8 
 		fail_msg("%s is no address", address);
 	entry = vip_key(&parsed, port, protocol);
 	entry.service = *service;
-	assert_int_equal(vip_table_set(fixture_vips(fixture), &entry), 0);
+	assert_int_equal(vip_table_set(fixture->maps.vips, &entry), 0);
 	assert_in_range(fixture->filled_count, 0, VIPS_MAX - 1);
 	fixture->filled[fixture->filled_count++] = entry;
 }
@@ -252,9 +222,9 @@ void fixture_prefix(struct fixture *fixture, const char *prefix, __u16 port, __u
 		fail_msg("%s is no prefix", prefix);
 	key4.prefixlen = key6.prefixlen = PREFIX_KEY_FIXED_BITS + length;
 	if (inet_pton(AF_INET, address, &key4.address) == 1)
-		put(fixture->skeleton->maps.prefixes4, &key4, service);
+		put(fixture, MAP_prefixes4, &key4, service);
 	else if (inet_pton(AF_INET6, address, key6.address) == 1)
-		put(fixture->skeleton->maps.prefixes6, &key6, service);
+		put(fixture, MAP_prefixes6, &key6, service);
 	else
 		fail_msg("%s is no prefix", prefix);
 }
@@ -266,28 +236,30 @@ void fixture_slots(struct fixture *fixture, __u32 first, __u32 count, __u16 owne
 
 void fixture_slots_as(struct fixture *fixture, __u32 first, __u32 count, const struct slot *slot)
 {
+	assert_in_range(first + count, 0, FIXTURE_SLOTS);
 	for (__u32 i = first; i < first + count; i++)
-		put(fixture->skeleton->maps.slots, &i, slot);
+		fixture->maps.slots[i] = *slot;
 }
 
 void fixture_move(struct fixture *fixture, __u16 service, const struct service_move *move)
 {
 	__u32 key = service;
 
-	put(fixture->skeleton->maps.moves, &key, move);
+	put(fixture, MAP_moves, &key, move);
 }
 
 int fixture_flows(const struct fixture *fixture)
 {
-	return bpf_map__fd(fixture->skeleton->maps.flows);
+	return fixture->maps.fd[MAP_flows];
 }
 
 int fixture_map(const struct fixture *fixture, const char *name)
 {
-	int map = bpf_object__find_map_fd_by_name(fixture->skeleton->obj, name);
-
-	must(map, name);
-	return map;
+	for (int i = 0; i < MAP_COUNT; i++)
+		if (!strcmp(map_name((enum map)i), name))
+			return fixture->maps.fd[i];
+	fail_msg("there is no map %s", name);
+	return -1;
 }
 
 static struct address address_of(const char *text)
@@ -305,9 +277,8 @@ static struct address address_of(const char *text)
 
 void fixture_backend_raw(struct fixture *fixture, __u16 index, const struct backend *entry)
 {
-	__u32 key = index;
-
-	put(fixture->skeleton->maps.backends, &key, entry);
+	assert_in_range(index, 0, SLUICE_MAX_BACKENDS);
+	fixture->maps.backends[index] = *entry;
 }
 
 /* The pool that it would be in. */
@@ -361,13 +332,7 @@ void fixture_backend_local(struct fixture *fixture, __u16 index)
 
 void fixture_backend_dies(struct fixture *fixture, __u16 index)
 {
-	int map = bpf_map__fd(fixture->skeleton->maps.backends);
-	struct backend entry;
-	__u32 key = index;
-
-	must(bpf_map_lookup_elem(map, &key, &entry) ? -errno : 0, "backends");
-	entry.flags &= ~BACKEND_SERVES;
-	fixture_backend_raw(fixture, index, &entry);
+	fixture->maps.backends[index].flags &= (__u8)~BACKEND_SERVES;
 }
 
 struct outer target_outer(const struct target *target)
@@ -431,18 +396,14 @@ static void sum(struct counters *to, const struct counters *from, size_t count)
 
 void fixture_counts(struct fixture *fixture, struct counts *out)
 {
-	struct bpf_map *map = fixture->skeleton->maps.counts;
-	__u32 cpus = bpf_map__max_entries(map);
-	const struct count_page *pages = mmap(NULL, cpus * sizeof(*pages), PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+	const struct count_page *pages = fixture->maps.counts;
 
-	assert_ptr_not_equal(pages, MAP_FAILED);
 	memset(out, 0, sizeof(*out));
-	for (__u32 cpu = 0; cpu < cpus; cpu++) {
+	for (__u32 cpu = 0; cpu < fixture->maps.cpus; cpu++) {
 		sum(out->reasons, pages[cpu].reason, REASON_COUNT);
 		sum(out->services, pages[cpu].service, SLUICE_MAX_SERVICES);
 		sum(out->backends, pages[cpu].backend, SLUICE_MAX_BACKENDS + 1);
 		for (int i = 0; i < SLUICE_MAX_SERVICES; i++)
 			out->tracked[i] += pages[cpu].tracked[i];
 	}
-	munmap((void *)pages, cpus * sizeof(*pages));
 }

@@ -52,7 +52,7 @@ struct fixture_options {
 	__u32 features;	 /* FEATURE_* */
 	const __u8 *key; /* the 16 bytes of hash_key [fixture_key] */
 	struct limit replies;
-	bool full_size; /* maps as large as on a balancer, else for FIXTURE_BACKENDS backends */
+	bool alone; /* loaded anew and not kept; it may have more than FIXTURE_BACKENDS backends */
 };
 
 /* Skips the running test unless the process may load BPF programs. */

@@ -2,77 +2,68 @@
 #include "packet/fixture_reset.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <cmocka.h>
+
+#include "packet/fixture.h"
 
 #define KEY_MAX 64
 
-static void clear_keys(const struct bpf_map *map)
+static void clear_keys(int map, __u32 key_size)
 {
 	__u8 key[KEY_MAX];
 
-	assert_in_range(bpf_map__key_size(map), 1, sizeof(key));
-	while (!bpf_map_get_next_key(bpf_map__fd(map), NULL, key))
-		if (bpf_map_delete_elem(bpf_map__fd(map), key))
-			fail_msg("%s: %s", bpf_map__name(map), strerror(errno));
-}
-
-static void clear_mapped(const struct bpf_map *map)
-{
-	/* as the kernel lays an array out: values begin at multiples of 8 */
-	size_t size = (bpf_map__value_size(map) + 7UL) / 8 * 8 * bpf_map__max_entries(map);
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
-
-	assert_ptr_not_equal(memory, MAP_FAILED);
-	memset(memory, 0, size);
-	munmap(memory, size);
+	assert_in_range(key_size, 1, sizeof(key));
+	while (!bpf_map_get_next_key(map, NULL, key))
+		assert_int_equal(bpf_map_delete_elem(map, key), 0);
 }
 
 /* All values in one system call. */
-static void clear_array(const struct bpf_map *map)
+static void clear_array(int map, const struct bpf_map_info *info)
 {
-	__u32 count = bpf_map__max_entries(map), *keys = test_malloc(count * sizeof(*keys));
-	void *values = test_calloc(count, bpf_map__value_size(map));
+	__u32 count = info->max_entries, *keys = test_malloc(count * sizeof(*keys));
+	void *values = test_calloc(count, info->value_size);
 
 	for (__u32 i = 0; i < count; i++)
 		keys[i] = i;
-	if (bpf_map_update_batch(bpf_map__fd(map), keys, values, &count, NULL))
-		fail_msg("%s: %s", bpf_map__name(map), strerror(errno));
+	assert_int_equal(bpf_map_update_batch(map, keys, values, &count, NULL), 0);
 	test_free(keys);
 	test_free(values);
 }
 
-static void clear(const struct bpf_map *map)
+static void clear(int map)
 {
-	switch (bpf_map__type(map)) {
+	struct bpf_map_info info = {0};
+	__u32 length = sizeof(info);
+
+	assert_int_equal(bpf_obj_get_info_by_fd(map, &info, &length), 0);
+	switch (info.type) {
 	case BPF_MAP_TYPE_HASH:
 	case BPF_MAP_TYPE_LRU_HASH:
 	case BPF_MAP_TYPE_LPM_TRIE:
-		clear_keys(map);
+		clear_keys(map, info.key_size);
 		break;
 	case BPF_MAP_TYPE_ARRAY:
-		if (bpf_map__map_flags(map) & BPF_F_MMAPABLE)
-			clear_mapped(map);
-		else
-			clear_array(map);
+		if (!(info.map_flags & BPF_F_MMAPABLE))
+			clear_array(map, &info);
 		break;
 	default:
 		break;
 	}
 }
 
-void fixture_reset(struct bpf_object *object)
+void fixture_reset(const struct maps *maps)
 {
-	struct bpf_map *map;
-
-	bpf_object__for_each_map(map, object) if (!bpf_map__is_internal(map) && strcmp(bpf_map__name(map), "vips"))
-		clear(map);
+	for (int i = 0; i < MAP_COUNT; i++)
+		clear(maps->fd[i]);
+	memset(maps->slots, 0, maps->slot_capacity * sizeof(*maps->slots));
+	memset(maps->backends, 0, (FIXTURE_BACKENDS + 1) * sizeof(*maps->backends));
+	memset(maps->moves, 0, SLUICE_MAX_SERVICES * sizeof(*maps->moves));
+	memset(maps->options, 0, SLUICE_MAX_SERVICES * sizeof(*maps->options));
+	memset(maps->counts, 0, maps->cpus * sizeof(*maps->counts));
 }

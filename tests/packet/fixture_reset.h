@@ -6,9 +6,9 @@
 #ifndef SLUICE_TEST_FIXTURE_RESET_H
 #define SLUICE_TEST_FIXTURE_RESET_H
 
-struct bpf_object;
+#include "out/maps.h"
 
 /* Empties all maps but the VIP table and the programs. What cannot be emptied fails the running test. */
-void fixture_reset(struct bpf_object *object);
+void fixture_reset(const struct maps *maps);
 
 #endif

@@ -53,8 +53,13 @@ static __u64 random_seed(void)
 static void put(void *of, enum map map, const void *key, const void *value)
 {
 	const struct maps *maps = of;
+	const __u32 index = *(const __u32 *)key;
 
-	if (bpf_map_update_elem(maps->fd[map], key, value, BPF_ANY))
+	if (map == MAP_slots)
+		maps->slots[index] = *(const struct slot *)value;
+	else if (map == MAP_backends)
+		maps->backends[index] = *(const struct backend *)value;
+	else if (bpf_map_update_elem(maps->fd[map], key, value, BPF_ANY))
 		fail_msg("%s: %s", map_name(map), strerror(errno));
 }
 

@@ -18,10 +18,10 @@ static __u32 known(__u32 features)
 	return features & ~(FEATURE_MULTI & ~program_features());
 }
 
-/* Loads it, at the size that balancers have, and sends one packet of each family; *state is the combination. */
+/* Loads it and sends one packet of each family; *state is the combination. */
 static void loads(void **state)
 {
-	struct fixture_options options = {.features = known((uintptr_t)*state), .full_size = true};
+	struct fixture_options options = {.features = known((uintptr_t)*state), .alone = true};
 	struct outcome four = {.reason = REASON_forwarded, .service = IPIP4, .backend = IPIP4},
 		       six = {.reason = REASON_forwarded, .service = GUE6, .backend = GUE6};
 	struct counts *counts = calloc(1, sizeof(*counts));

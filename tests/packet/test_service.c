@@ -326,7 +326,7 @@ static void first_and_last_index(void **state)
 
 	(void)state;
 	fixture_need_root();
-	fixture = fixture_try(&(struct fixture_options){.full_size = true});
+	fixture = fixture_try(&(struct fixture_options){.alone = true});
 	assert_non_null(fixture);
 	first.index = 0;
 	fixture_backend(fixture, SLUICE_MAX_BACKENDS, world_target(IPIP4));

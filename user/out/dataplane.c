@@ -147,6 +147,7 @@ static struct settings wanted_settings(const struct dataplane *dataplane, const 
 
 	settings.object = dataplane->object;
 	settings.slot_capacity = wanted_capacity(dataplane, plan);
+	settings.cpus = dataplane->maps.cpus;
 	/* libxdp loads programs as such that take no packets of several buffers */
 	settings.features |= plan->shared ? 0 : dataplane->kernel_features;
 	settings.slow = dataplane->program.settings.slow;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "out/array.h"
 #include "out/pins.h"
 #include "sluice.skel.h"
 
@@ -81,13 +82,57 @@ __u32 map_id(const struct maps *maps, enum map map)
 	return maps->fd[map] >= 0 && !map_info(maps->fd[map], &info) ? info.id : 0;
 }
 
-static bool size_fits(const struct maps *maps, const struct bpf_map *wanted, enum map map, __u32 max_entries)
+/* Of the maps that programs read by address (array.h); 0: of another one. */
+static __u32 element_size(enum map map)
 {
+	switch (map) {
+	case MAP_vips:
+		return sizeof(struct vip_bucket);
+	case MAP_slots:
+		return sizeof(struct slot);
+	case MAP_backends:
+		return sizeof(struct backend);
+	case MAP_counts:
+		return sizeof(struct count_page);
+	default:
+		return 0;
+	}
+}
+
+static __u32 element_count(const struct maps *maps, enum map map, __u32 slot_capacity)
+{
+	switch (map) {
+	case MAP_slots:
+		return slot_capacity;
+	case MAP_counts:
+		return maps->cpus;
+	default:
+		return map == MAP_vips ? VIP_BUCKETS : SLUICE_MAX_BACKENDS + 1;
+	}
+}
+
+int maps_make_arrays(struct maps *maps, __u32 slot_capacity)
+{
+	for (int i = 0; i < MAP_COUNT; i++) {
+		const __u32 size = element_size((enum map)i);
+
+		if (!size || maps->fd[i] >= 0)
+			continue;
+		maps->fd[i] = array_create(map_name((enum map)i), size,
+					   element_count(maps, (enum map)i, slot_capacity));
+		if (maps->fd[i] < 0)
+			return maps->fd[i];
+	}
+	return 0;
+}
+
+static bool array_fits(const struct maps *maps, enum map map, const struct bpf_map_info *info)
+{
+	const __u32 count = array_count(info->value_size, element_size(map));
+
 	if (map == MAP_slots) /* grows */
-		return max_entries <= SLUICE_MAX_SLOTS;
-	if (map == MAP_flows || map == MAP_sources || map == MAP_fragments) /* as configured */
-		return true;
-	return max_entries == (map == MAP_counts ? maps->cpus : bpf_map__max_entries(wanted));
+		return info->max_entries == 1 && count && count <= SLUICE_MAX_SLOTS;
+	return info->max_entries == 1 && count == element_count(maps, map, 0);
 }
 
 /* Whether a pinned map is what this build's program would make. */
@@ -95,10 +140,15 @@ static bool shape_fits(const struct maps *maps, struct bpf_object *object, enum 
 		       const struct bpf_map_info *info)
 {
 	const struct bpf_map *wanted = bpf_object__find_map_by_name(object, map_name(map));
+	const bool as_configured = map == MAP_flows || map == MAP_sources || map == MAP_fragments;
 
-	return info->type == (__u32)bpf_map__type(wanted) && info->key_size == bpf_map__key_size(wanted) &&
-	       info->value_size == bpf_map__value_size(wanted) && info->map_flags == bpf_map__map_flags(wanted) &&
-	       size_fits(maps, wanted, map, info->max_entries);
+	if (info->type != (__u32)bpf_map__type(wanted) || info->key_size != bpf_map__key_size(wanted) ||
+	    info->map_flags != bpf_map__map_flags(wanted))
+		return false;
+	if (element_size(map))
+		return array_fits(maps, map, info);
+	return info->value_size == bpf_map__value_size(wanted) &&
+	       (as_configured || info->max_entries == bpf_map__max_entries(wanted));
 }
 
 static int open_one(struct maps *maps, const char *folder, struct bpf_object *object, enum map map)
@@ -118,7 +168,7 @@ static int open_one(struct maps *maps, const char *folder, struct bpf_object *ob
 	if (!shape_fits(maps, object, map, &info))
 		return -EINVAL;
 	if (map == MAP_slots)
-		maps->slot_capacity = info.max_entries;
+		maps->slot_capacity = array_count(info.value_size, sizeof(struct slot));
 	if (map == MAP_flows)
 		maps->flow_capacity = info.max_entries;
 	if (map == MAP_sources)

@@ -62,6 +62,9 @@ void maps_close(struct maps *maps);
  */
 int maps_open_pinned(struct maps *maps, const char *folder);
 
+/* Makes those that are read by address (array.h), where they are not yet. Negative errno. */
+int maps_make_arrays(struct maps *maps, __u32 slot_capacity);
+
 int maps_pin(const struct maps *maps, const char *folder);
 
 /* Maps VIPs, slots, backends, moves, options and counts into memory. */

@@ -13,6 +13,7 @@
 #include "lib/log.h"
 #include "lib/memory.h"
 #include "lib/tc_filter.h"
+#include "out/array.h"
 #include "out/probe_route.h"
 #include "probe.skel.h"
 #include "probe_abi.h"
@@ -59,11 +60,16 @@ static int take_lock(void)
 /* Loads the program over the map; *id becomes its id. NULL with the reason in the log. */
 static struct probe_bpf *load(int backends_fd, __u32 *id, int *err)
 {
-	struct probe_bpf *skeleton = probe_bpf__open();
 	struct bpf_prog_info info = {};
 	__u32 length = sizeof(info);
+	struct probe_bpf *skeleton;
 
-	*err = skeleton ? bpf_map__reuse_fd(skeleton->maps.backends, backends_fd) : -errno;
+	*err = array_prepare();
+	skeleton = *err ? NULL : probe_bpf__open();
+	if (!*err)
+		*err = skeleton ? bpf_map__reuse_fd(skeleton->maps.backends, backends_fd) : -errno;
+	if (!*err)
+		*err = bpf_program__set_type(skeleton->progs.sluice_probe, BPF_PROG_TYPE_SCHED_CLS);
 	if (!*err)
 		*err = probe_bpf__load(skeleton);
 	if (!*err)

@@ -10,6 +10,7 @@
 
 #include "lib/log.h"
 #include "lib/siphash.h"
+#include "out/array.h"
 
 #define PROGRAM_MAPS_MAX 64
 
@@ -37,18 +38,17 @@ __u64 program_object(void)
 
 struct sluice_bpf *program_prepare(const struct maps *maps, const struct settings *settings)
 {
-	struct sluice_bpf *skeleton = sluice_bpf__open();
-	int err = 0;
+	struct sluice_bpf *skeleton;
+	int err = array_prepare();
 
+	errno = -err;
+	skeleton = err ? NULL : sluice_bpf__open();
 	if (!skeleton) {
 		log_error("opening the XDP program: %s", strerror(errno));
 		return NULL;
 	}
 	/* the agent never writes it again: const for the verifier alone */
 	memcpy((void *)&skeleton->rodata->settings, settings, sizeof(*settings));
-	/* libbpf's own value differs from that of the extension that libxdp makes of the one that calls the other */
-	bpf_program__set_expected_attach_type(skeleton->progs.sluice, 0);
-	bpf_program__set_expected_attach_type(skeleton->progs.slow, 0);
 	if (settings->features & FEATURE_MULTI) {
 		bpf_program__set_flags(skeleton->progs.sluice, BPF_F_XDP_HAS_FRAGS);
 		bpf_program__set_flags(skeleton->progs.slow, BPF_F_XDP_HAS_FRAGS);
@@ -58,16 +58,12 @@ struct sluice_bpf *program_prepare(const struct maps *maps, const struct setting
 
 		if (maps->fd[i] >= 0)
 			err = bpf_map__reuse_fd(map, maps->fd[i]);
-		else if (i == MAP_slots)
-			err = bpf_map__set_max_entries(map, settings->slot_capacity);
 		else if (i == MAP_flows)
 			err = bpf_map__set_max_entries(map, settings->flow_capacity);
 		else if (i == MAP_sources)
 			err = bpf_map__set_max_entries(map, settings->source_capacity);
 		else if (i == MAP_fragments)
 			err = bpf_map__set_max_entries(map, settings->fragment_capacity);
-		else if (i == MAP_counts)
-			err = bpf_map__set_max_entries(map, maps->cpus);
 	}
 	if (err) {
 		log_error("preparing the XDP program's maps: %s", strerror(-err));
@@ -117,9 +113,16 @@ static int take_over(struct program *program, struct maps *maps, const struct sl
 
 int program_load(struct program *program, struct maps *maps, const struct settings *settings)
 {
-	struct sluice_bpf *skeleton = program_prepare(maps, settings);
-	int err;
+	struct sluice_bpf *skeleton;
+	int err = maps_make_arrays(maps, settings->slot_capacity);
 
+	if (err) {
+		log_error("making the XDP program's maps: %s", strerror(-err));
+		return err;
+	}
+	program->settings = *settings;
+	program->settings.cpus = maps->cpus;
+	skeleton = program_prepare(maps, &program->settings);
 	if (!skeleton)
 		return -EINVAL;
 	err = sluice_bpf__load(skeleton);
@@ -130,7 +133,6 @@ int program_load(struct program *program, struct maps *maps, const struct settin
 	else
 		err = take_over(program, maps, skeleton, settings);
 	sluice_bpf__destroy(skeleton);
-	program->settings = *settings;
 	return err;
 }
 

@@ -28,12 +28,12 @@ __u32 program_features(void);
 
 /*
  * Opens, but does not load, the program with these settings over `maps`; maps
- * that are -1 will be made on loading. NULL with the reason in the log. To be destroyed.
+ * that are -1, but for arrays, will be made on loading. NULL with the reason in the log. To be destroyed.
  */
 struct sluice_bpf *program_prepare(const struct maps *maps, const struct settings *settings);
 
 /*
- * Loads the program; maps that were -1 are made and put into `maps`. Negative
+ * Loads the program, its setting `cpus` as the maps have it; maps that were -1 are made and put into `maps`. Negative
  * errno with the verifier's words in the log.
  */
 int program_load(struct program *program, struct maps *maps, const struct settings *settings);

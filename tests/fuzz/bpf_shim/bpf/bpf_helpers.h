@@ -23,6 +23,8 @@
 
 #define map_of(map) (*(struct kernel_map *const *)(map))
 
+#define array_of(map) ((typeof((map).value))map_of(&(map))->values)
+
 #define bpf_map_lookup_elem(map, key)		    kernel_lookup(map_of(map), key)
 #define bpf_map_update_elem(map, key, value, flags) kernel_update(map_of(map), key, value, flags)
 
