@@ -63,6 +63,21 @@ static __always_inline const __u64 *slot_at(__u32 index)
 	return index < settings.slot_capacity ? (const __u64 *)(array_of(slots) + index) : NULL;
 }
 
+/* As many: what packets read first (flow.h). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u16);
+} owners SEC(".maps");
+
+/* NULL: there is no such slot. */
+static __always_inline const __u16 *owner_at(__u32 index)
+{
+	return index < settings.slot_capacity ? array_of(owners) + index : NULL;
+}
+
 /* Of all CPUs, bounded: the least recently used record gives way. Only slots in transition write to it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

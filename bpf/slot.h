@@ -88,19 +88,21 @@ static __always_inline enum reason slot_pick(struct packet *p, bool v6)
 	/* the table first: who sees a new one sees that the service is moving, too */
 	const struct table_use table = use_load(p->service);
 	const __u16 flags = *(const volatile __u16 *)&p->service->flags;
-	const __u64 *slot;
+	const __u16 *entry;
 	__u32 index, pick;
-	__u64 word;
+	__u16 owner;
 
 	p->hash = flow_hash(p, v6, false);
 	pick = unlikely(flags & SERVICE_HASH_SOURCE) ? flow_hash(p, v6, true) : p->hash;
 	index = table.slot_first + hash_slot(pick, table.slot_count);
-	slot = slot_at(index);
-	if (unlikely(!slot))
+	entry = owner_at(index);
+	if (unlikely(!entry))
 		return ASIDE(REASON_no_backend);
-	word = *(const volatile __u64 *)slot; /* once: the agent may change it meanwhile */
-	p->backend = ((const struct slot *)&word)->owner;
-	if (unlikely(!slot_is_steady(word) || flags & SERVICE_MOVING) && settings.features & FEATURE_TRANSITION) {
+	owner = *(const volatile __u16 *)entry; /* once: the agent may change it meanwhile */
+	p->backend = owner & SLUICE_MAX_BACKENDS;
+	if (unlikely(owner & OWNER_ASK || flags & SERVICE_MOVING) && settings.features & FEATURE_TRANSITION) {
+		const __u64 *slot = slot_at(index);
+		__u64 word = slot ? *(const volatile __u64 *)slot : 0;
 		__u32 decided = p->ask ? flow_pick_slow(p->ask, p->service, word, p->hash)
 				: v6   ? flow_pick6(p->ctx, p->service, word, p->hash)
 				       : flow_pick4(p->ctx, p->service, word, p->hash);

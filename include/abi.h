@@ -19,9 +19,9 @@
 
 #define SLUICE_MAX_SERVICES 4096
 #define SLUICE_MAX_POOLS    1024
-#define SLUICE_MAX_BACKENDS 32767			/* index 0 means "none", so indices are 1 to 32767 */
-#define SLUICE_MAX_VIPS	    65536			/* (address, port, protocol) entries, each family */
-#define SLUICE_MAX_PREFIXES 16384			/* (prefix, port, protocol) entries, each family */
+#define SLUICE_MAX_BACKENDS 32767      /* index 0 means "none", so indices are 1 to 32767 */
+#define SLUICE_MAX_VIPS	    65536      /* (address, port, protocol) entries, each family */
+#define SLUICE_MAX_PREFIXES 16384      /* (prefix, port, protocol) entries, each family */
 #define SLUICE_MAX_SLOTS    (1U << 26) /* 512 MiB, as far as the verifier lets a program reach into a value */
 
 /*
@@ -169,7 +169,7 @@ struct settings {
 	__u32 slow;		 /* the slow path's place in the programs array: each load has the other one */
 	__u32 cpus;		 /* pages of the counts array */
 	__u32 zero;
-	struct limit replies;	 /* of what the dataplane answers by itself; interval 0: no bound */
+	struct limit replies; /* of what the dataplane answers by itself; interval 0: no bound */
 };
 _Static_assert(sizeof(struct settings) == sizeof(struct flow_key) + 56, "settings");
 

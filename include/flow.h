@@ -57,14 +57,16 @@ struct slot {
 } __attribute__((aligned(8)));
 _Static_assert(sizeof(struct slot) == 8, "slot");
 
-/* Of a slot's word. */
-static inline __attribute__((always_inline)) int slot_is_steady(__u64 word)
+/*
+ * What a packet reads of a slot, in a quarter of its bytes, so that a table stays in the CPU's cache: the owner's
+ * index, and whether the slot has more to say. The agent stores the slot first. A packet that comes between the two
+ * stores takes the slot for what it was before.
+ */
+#define OWNER_ASK 0x8000 /* the slot is not steady */
+
+static inline __attribute__((always_inline)) __u16 slot_owner_entry(const struct slot *slot)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return word >> 16 == 0;
-#else
-	return word << 16 == 0;
-#endif
+	return slot->owner | (slot->previous || slot->phase ? OWNER_ASK : 0);
 }
 
 /* Seconds since a slot was opened. */

@@ -41,6 +41,7 @@ static __u32 capacity_of(enum map map)
 {
 	switch (map) {
 	case MAP_slots:
+	case MAP_owners:
 		return FUZZ_SLOTS;
 	case MAP_flows:
 	case MAP_sources:
@@ -75,6 +76,9 @@ static void make(unsigned int number)
 	for (int i = 0; i < MAP_COUNT; i++) {
 		kernel_map_init(&maps[i], definitions[i].type, definitions[i].key_size, definitions[i].value_size,
 				capacity_of(i));
+		if (i ==
+		    MAP_owners) /* read by address, of one value (bpf/array.h): nothing lies between the elements */
+			maps[i].stride = sizeof(__u16);
 		maps[i].forgets = i == MAP_flows || i == MAP_sources || i == MAP_fragments || i == MAP_buckets;
 	}
 	maps[MAP_programs].programs[worlds[number].world.settings.slow] = slow;

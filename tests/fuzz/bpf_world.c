@@ -291,12 +291,15 @@ static void put_slots(const struct fuzz_world *world, const struct fuzz_maps *ma
 	for (__u32 i = 0; i < FUZZ_POOL; i++) {
 		struct slot slot = {.owner = n == EMPTY && i < 3 ? 0 : (__u16)n};
 		__u32 index = FUZZ_POOL * n + i;
+		__u16 owner;
 
 		if (transition && i) {
 			slot.phase = i % 4;
 			slot.previous = slot.phase && i < 6 ? 1 + (n + i) % (FUZZ_NUMBERS - 1) : 0;
 		}
+		owner = slot_owner_entry(&slot);
 		maps->put(maps->of, MAP_slots, &index, &slot);
+		maps->put(maps->of, MAP_owners, &index, &owner);
 	}
 	if (transition)
 		maps->put(maps->of, MAP_moves, &n, &move);

@@ -17,6 +17,7 @@
 #include "model/header.h"
 #include "model/vip_table.h"
 #include "out/program.h"
+#include "out/slot_store.h"
 #include "packet/fixture_reset.h"
 
 #define VIPS_MAX     1024 /* entries of a test */
@@ -238,7 +239,7 @@ void fixture_slots_as(struct fixture *fixture, __u32 first, __u32 count, const s
 {
 	assert_in_range(first + count, 0, FIXTURE_SLOTS);
 	for (__u32 i = first; i < first + count; i++)
-		fixture->maps.slots[i] = *slot;
+		slot_store(&fixture->maps, i, *slot);
 }
 
 void fixture_move(struct fixture *fixture, __u16 service, const struct service_move *move)

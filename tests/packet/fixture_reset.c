@@ -62,6 +62,7 @@ void fixture_reset(const struct maps *maps)
 	for (int i = 0; i < MAP_COUNT; i++)
 		clear(maps->fd[i]);
 	memset(maps->slots, 0, maps->slot_capacity * sizeof(*maps->slots));
+	memset(maps->owners, 0, maps->slot_capacity * sizeof(*maps->owners));
 	memset(maps->backends, 0, (FIXTURE_BACKENDS + 1) * sizeof(*maps->backends));
 	memset(maps->moves, 0, SLUICE_MAX_SERVICES * sizeof(*maps->moves));
 	memset(maps->options, 0, SLUICE_MAX_SERVICES * sizeof(*maps->options));

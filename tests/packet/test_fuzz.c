@@ -57,6 +57,8 @@ static void put(void *of, enum map map, const void *key, const void *value)
 
 	if (map == MAP_slots)
 		maps->slots[index] = *(const struct slot *)value;
+	else if (map == MAP_owners)
+		maps->owners[index] = *(const __u16 *)value;
 	else if (map == MAP_backends)
 		maps->backends[index] = *(const struct backend *)value;
 	else if (bpf_map_update_elem(maps->fd[map], key, value, BPF_ANY))

@@ -132,6 +132,9 @@ static inline void check_slots(const struct maps *maps, const struct plan *plan)
 			wanted[table->first + j].owner = table->owner[j];
 	}
 	assert_memory_equal(maps->slots, wanted, maps->slot_capacity * sizeof(*wanted));
+	for (__u32 i = 0; i < maps->slot_capacity; i++)
+		if (maps->owners[i] != wanted[i].owner)
+			fail_msg("the owner of slot %u is 0x%x", i, maps->owners[i]);
 	free(wanted);
 }
 

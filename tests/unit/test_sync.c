@@ -351,6 +351,7 @@ static void seal(const struct maps *maps, int protection)
 {
 	assert_int_equal(mprotect(maps->vips, VIP_BUCKETS * sizeof(struct vip_bucket), protection), 0);
 	assert_int_equal(mprotect(maps->slots, SLOTS * sizeof(struct slot), protection), 0);
+	assert_int_equal(mprotect(maps->owners, SLOTS * sizeof(*maps->owners), protection), 0);
 	assert_int_equal(mprotect(maps->backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend), protection), 0);
 }
 

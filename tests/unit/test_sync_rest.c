@@ -17,6 +17,7 @@
 /* A table of slots 4 to 10. */
 struct bench {
 	struct slot slots[16];
+	__u16 owners[16];
 	struct service_move moves[SLUICE_MAX_SERVICES];
 	struct maps maps;
 	struct table table, *tables[1];
@@ -35,7 +36,7 @@ static int setup(void **state)
 						.previous = 9,
 						.phase = PHASE_SETTLED,
 						.since = {SINCE & 0xff, SINCE >> 8}};
-	bench->maps = (struct maps){.slots = bench->slots, .slot_capacity = 16, .moves = bench->moves};
+	bench->maps = (struct maps){.slots = bench->slots, .owners = bench->owners, .slot_capacity = 16, .moves = bench->moves};
 	bench->table = (struct table){.pool = "web", .first = 4, .size = 7, .windows = {.window = 60}};
 	bench->tables[0] = &bench->table;
 	bench->plan = (struct plan){.tables = bench->tables, .table_count = 1};

@@ -161,6 +161,7 @@ static bool is_another(enum map map, const struct maps *maps, const struct setti
 {
 	switch (map) {
 	case MAP_slots:
+	case MAP_owners:
 		return settings->slot_capacity != maps->slot_capacity;
 	case MAP_flows:
 		return settings->flow_capacity != maps->flow_capacity;
@@ -221,8 +222,10 @@ static int load_anew(struct dataplane *dataplane, const struct settings *setting
 		maps_close(maps);
 		return err;
 	}
-	if (present->slots && settings->slot_capacity != present->slot_capacity)
+	if (present->slots && settings->slot_capacity != present->slot_capacity) {
 		memcpy(maps->slots, present->slots, (size_t)present->slot_capacity * sizeof(struct slot));
+		memcpy(maps->owners, present->owners, (size_t)present->slot_capacity * sizeof(*maps->owners));
+	}
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "lib/log.h"
 #include "out/array.h"
 #include "out/pins.h"
+#include "out/slot_store.h"
 #include "sluice.skel.h"
 
 static const char *const map_names[] = {
@@ -53,6 +54,8 @@ void maps_close(struct maps *maps)
 		munmap(maps->vips, VIP_BUCKETS * sizeof(struct vip_bucket));
 	if (maps->slots)
 		munmap(maps->slots, (size_t)maps->slot_capacity * sizeof(struct slot));
+	if (maps->owners)
+		munmap(maps->owners, (size_t)maps->slot_capacity * sizeof(*maps->owners));
 	if (maps->backends)
 		munmap(maps->backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend));
 	if (maps->moves)
@@ -90,6 +93,8 @@ static __u32 element_size(enum map map)
 		return sizeof(struct vip_bucket);
 	case MAP_slots:
 		return sizeof(struct slot);
+	case MAP_owners:
+		return sizeof(__u16);
 	case MAP_backends:
 		return sizeof(struct backend);
 	case MAP_counts:
@@ -103,6 +108,7 @@ static __u32 element_count(const struct maps *maps, enum map map, __u32 slot_cap
 {
 	switch (map) {
 	case MAP_slots:
+	case MAP_owners:
 		return slot_capacity;
 	case MAP_counts:
 		return maps->cpus;
@@ -118,8 +124,8 @@ int maps_make_arrays(struct maps *maps, __u32 slot_capacity)
 
 		if (!size || maps->fd[i] >= 0)
 			continue;
-		maps->fd[i] = array_create(map_name((enum map)i), size,
-					   element_count(maps, (enum map)i, slot_capacity));
+		maps->fd[i] =
+			array_create(map_name((enum map)i), size, element_count(maps, (enum map)i, slot_capacity));
 		if (maps->fd[i] < 0)
 			return maps->fd[i];
 	}
@@ -130,9 +136,9 @@ static bool array_fits(const struct maps *maps, enum map map, const struct bpf_m
 {
 	const __u32 count = array_count(info->value_size, element_size(map));
 
-	if (map == MAP_slots) /* grows */
+	if (map == MAP_slots) /* grows; opened before owners, which are as many */
 		return info->max_entries == 1 && count && count <= SLUICE_MAX_SLOTS;
-	return info->max_entries == 1 && count == element_count(maps, map, 0);
+	return info->max_entries == 1 && count == element_count(maps, map, maps->slot_capacity);
 }
 
 /* Whether a pinned map is what this build's program would make. */
@@ -178,6 +184,14 @@ static int open_one(struct maps *maps, const char *folder, struct bpf_object *ob
 	return 0;
 }
 
+/* An agent may have ended between the two stores of a slot. */
+static void mend_owners(const struct maps *maps)
+{
+	for (__u32 i = 0; i < maps->slot_capacity; i++)
+		if (maps->owners[i] != slot_owner_entry(&maps->slots[i]))
+			slot_store(maps, i, maps->slots[i]);
+}
+
 int maps_open_pinned(struct maps *maps, const char *folder)
 {
 	struct sluice_bpf *skeleton = sluice_bpf__open();
@@ -190,8 +204,12 @@ int maps_open_pinned(struct maps *maps, const char *folder)
 		missing += err == -ENOENT;
 	}
 	sluice_bpf__destroy(skeleton);
-	if (!err && !missing)
-		return maps_mmap(maps);
+	if (!err && !missing) {
+		err = maps_mmap(maps);
+		if (!err)
+			mend_owners(maps);
+		return err;
+	}
 	maps_close(maps);
 	if (missing == MAP_COUNT)
 		return -ENOENT;
@@ -235,6 +253,7 @@ int maps_mmap(struct maps *maps)
 {
 	return map_memory(maps, MAP_vips, VIP_BUCKETS * sizeof(struct vip_bucket), &maps->vips) ?:
 	       map_memory(maps, MAP_slots, (size_t)maps->slot_capacity * sizeof(struct slot), &maps->slots) ?:
+	       map_memory(maps, MAP_owners, (size_t)maps->slot_capacity * sizeof(*maps->owners), &maps->owners) ?:
 	       map_memory(maps, MAP_backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend), &maps->backends) ?:
 	       map_memory(maps, MAP_moves, SLUICE_MAX_SERVICES * sizeof(struct service_move), &maps->moves) ?:
 	       map_memory(maps, MAP_options, SLUICE_MAX_SERVICES * sizeof(struct service_options), &maps->options) ?:

@@ -12,6 +12,7 @@
 	MAP(prefixes4)                                                                                                 \
 	MAP(prefixes6)                                                                                                 \
 	MAP(slots)                                                                                                     \
+	MAP(owners)                                                                                                    \
 	MAP(backends)                                                                                                  \
 	MAP(flows)                                                                                                     \
 	MAP(moves)                                                                                                     \
@@ -39,6 +40,7 @@ struct maps {
 	__u32 slot_capacity, flow_capacity, source_capacity, fragment_capacity;
 	struct vip_bucket *vips;	 /* VIP_BUCKETS of them */
 	struct slot *slots;		 /* slot_capacity of them */
+	__u16 *owners;			 /* likewise (slot_store.h) */
 	struct backend *backends;	 /* SLUICE_MAX_BACKENDS + 1 of them */
 	struct service_move *moves;	 /* SLUICE_MAX_SERVICES of them */
 	struct service_options *options; /* SLUICE_MAX_SERVICES of them */
@@ -67,7 +69,7 @@ int maps_make_arrays(struct maps *maps, __u32 slot_capacity);
 
 int maps_pin(const struct maps *maps, const char *folder);
 
-/* Maps VIPs, slots, backends, moves, options and counts into memory. */
+/* Maps VIPs, slots, owners, backends, moves, options and counts into memory. */
 int maps_mmap(struct maps *maps);
 
 /* The kernel's id of a map, 0 if there is none. */

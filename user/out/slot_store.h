@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "flow.h"
+#include "out/maps.h"
 
 static inline __u64 slot_as_word(struct slot slot)
 {
@@ -36,9 +37,11 @@ static inline struct slot slot_load(const struct slot *slot)
 	return value;
 }
 
-static inline void slot_store(struct slot *slot, struct slot value)
+/* The slot, and what packets read of it, after it. */
+static inline void slot_store(const struct maps *maps, __u32 index, struct slot value)
 {
-	__atomic_store_n((__u64 *)slot, slot_as_word(value), __ATOMIC_RELEASE);
+	__atomic_store_n((__u64 *)&maps->slots[index], slot_as_word(value), __ATOMIC_RELEASE);
+	__atomic_store_n(&maps->owners[index], slot_owner_entry(&value), __ATOMIC_RELEASE);
 }
 
 #endif

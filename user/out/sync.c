@@ -84,12 +84,12 @@ static struct slot slot_present(const struct plan *plan, size_t table, const str
 	return present;
 }
 
-/* When time next changes a slot that has this one's phase and age. */
-static void note_slot(struct synced_table *one, const struct slot *slot, const struct transition_now *now)
+/* So many slots have this one's phase and age: when does time change them next? */
+static void note_slots(struct synced_table *one, const struct slot *slot, __u32 count, const struct transition_now *now)
 {
 	__u32 deadline = slot_deadline(slot, &now->windows), due;
 
-	one->phases[slot->phase]++;
+	one->phases[slot->phase] += count;
 	if (!deadline)
 		return;
 	due = now->second - slot_age(slot, now->second) + deadline;
@@ -118,30 +118,87 @@ static __u32 steady_run(const struct slot *slots, const __u16 *owner, __u32 coun
 	return steady;
 }
 
+/*
+ * Slots that became the same one after the other, but for their owner. For a slot that keeps it, and for one that
+ * nobody had, it makes no difference who that is: of a new table, or when a phase ends, that is every slot.
+ */
+struct alike {
+	__u64 before, after; /* words, without the owner */
+	bool kept;	     /* before, the owner was the wanted one too; else none */
+	__u32 count;
+};
+
+static bool is_alike(const struct alike *alike, __u64 word, __u16 owner)
+{
+	return alike->count && word == (alike->before | (alike->kept ? slot_steady_word(owner) : 0));
+}
+
+static void note_alike(struct synced_table *one, const struct alike *alike, const struct transition_now *now)
+{
+	struct slot slot;
+
+	memcpy(&slot, &alike->after, sizeof(slot));
+	if (alike->count)
+		note_slots(one, &slot, alike->count, now);
+}
+
+/* Notes what the slot became, and so what will become of others like it. */
+static void note_slot(struct synced_table *one, struct slot before, struct slot after, __u16 wanted,
+		      const struct transition_now *now, struct alike *alike)
+{
+	bool kept = before.owner == wanted, empty = !slot_as_word(before);
+
+	if (!kept && !empty) {
+		note_slots(one, &after, 1, now);
+		return;
+	}
+	note_alike(one, alike, now);
+	before.owner = after.owner = 0;
+	*alike = (struct alike){.before = slot_as_word(before), .after = slot_as_word(after), .kept = kept, .count = 1};
+}
+
+static void store_word(const struct maps *maps, __u32 index, __u64 word)
+{
+	struct slot value;
+
+	if (slot_word(&maps->slots[index]) == word)
+		return;
+	memcpy(&value, &word, sizeof(value));
+	slot_store(maps, index, value);
+}
+
 static void sync_slots(const struct maps *maps, const struct plan *plan, size_t index, struct synced_table *one,
 		       bool rehash)
 {
 	const struct table *table = plan->tables[index];
 	const struct transition_now now = {
 		.standing = plan->standing, .windows = table->windows, .second = plan->second};
+	struct alike alike = {0};
 	__u32 steady = 0;
 
 	memset(one->phases, 0, sizeof(one->phases));
 	one->due = 0;
 	for (__u32 i = 0; i < table->size; i++) {
-		struct slot *slot = &maps->slots[table->first + i], next;
+		struct slot *slot = &maps->slots[table->first + i], present, next;
 		__u32 run = i % STEADY_RUN ? 0 : steady_run(slot, &table->owner[i], table->size - i);
+		__u16 owner = table->owner[i];
 
-		if (run || slot_word(slot) == slot_steady_word(table->owner[i])) {
+		if (run || slot_word(slot) == slot_steady_word(owner)) {
 			steady += run ?: 1;
 			i += run ? run - 1 : 0;
 			continue;
 		}
-		next = slot_next(slot_present(plan, index, slot, rehash), table->owner[i], &now);
-		if (slot_word(slot) != slot_as_word(next))
-			slot_store(slot, next);
-		note_slot(one, &next, &now);
+		if (is_alike(&alike, slot_word(slot), owner)) {
+			store_word(maps, table->first + i, alike.after | slot_steady_word(owner));
+			alike.count++;
+			continue;
+		}
+		present = slot_present(plan, index, slot, rehash);
+		next = slot_next(present, owner, &now);
+		note_slot(one, present, next, owner, &now, &alike);
+		store_word(maps, table->first + i, slot_as_word(next));
 	}
+	note_alike(one, &alike, &now);
 	one->phases[PHASE_STEADY] += steady;
 }
 
@@ -199,7 +256,7 @@ static void clear_slots(const struct maps *maps, __u32 first, __u32 end)
 {
 	for (__u32 i = first; i < end; i++)
 		if (slot_word(&maps->slots[i]))
-			slot_store(&maps->slots[i], (struct slot){0});
+			slot_store(maps, i, (struct slot){0});
 }
 
 /* All ranges of slots that something looks into: tables, and those that services had before, once each or oftener. */
@@ -240,7 +297,7 @@ static void forget_gone(const struct maps *maps, const struct plan *plan, struct
 		if (slot.previous && plan->standing[slot.previous] == STANDS_GONE)
 			slot.previous = 0;
 		if (slot_as_word(slot) != slot_word(&maps->slots[i]))
-			slot_store(&maps->slots[i], slot);
+			slot_store(maps, i, slot);
 	}
 }
 

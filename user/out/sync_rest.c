@@ -25,7 +25,7 @@ void sync_rest_slots(const struct maps *maps, const struct plan *plan, struct sy
 
 		if (!sweep_slot_rests(sweep, i, &slot, &now))
 			continue;
-		slot_store(&maps->slots[i], (struct slot){.owner = slot.owner});
+		slot_store(maps, i, (struct slot){.owner = slot.owner});
 		one->phases[PHASE_SETTLED]--;
 		one->phases[PHASE_STEADY]++;
 	}
