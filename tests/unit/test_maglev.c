@@ -12,6 +12,8 @@
 
 #include "lib/siphash.h"
 
+#define LARGEST 16777213 /* the largest prime below MAGLEV_MAX_SIZE */
+
 /*
  * The definition, taken literally and slowly: in every round all backends, those
  * longest without a turn first, earn their weight; who has the heaviest weight
@@ -188,6 +190,26 @@ static void never_changes(void **state)
 		pool.backends[i].weight = (__u32)(i % 101);
 	table = build(&pool, SMALL, test_key);
 	assert_int_equal(checksum(table, SMALL), 0xefc5a8cde753dc98);
+	free(table);
+	table = build(&pool, LARGE, test_key);
+	assert_int_equal(checksum(table, LARGE), 0x10df829c1309e196);
+	free(table);
+	pool_free(&pool);
+}
+
+/* Where its numbers are as large as they can be. */
+static void never_changes_at_its_largest(void **state)
+{
+	struct pool pool = pool_make(200, 0);
+	__u16 *table;
+
+	(void)state;
+	for (size_t i = 0; i < pool.count; i++) {
+		pool.backends[i].weight = 65535 - (__u32)(i % 50 * 1300);
+		pool.backends[i].owner = (__u16)(65535 - i);
+	}
+	table = build(&pool, LARGEST, test_key);
+	assert_int_equal(checksum(table, LARGEST), 0xab3a550d149da7cf);
 	free(table);
 	pool_free(&pool);
 }
@@ -377,6 +399,7 @@ int main(void)
 		cmocka_unit_test(follows_its_definition),
 		cmocka_unit_test(follows_its_definition_whatever_the_input),
 		cmocka_unit_test(never_changes),
+		cmocka_unit_test(never_changes_at_its_largest),
 		cmocka_unit_test(ignores_order_of_input),
 		cmocka_unit_test(depends_on_key),
 		cmocka_unit_test(refuses_wrong_input),
