@@ -137,15 +137,23 @@ $(BUILD)/tests/bench/%.skel.h: $(BUILD)/tests/bench/%.bpf.o
 	$(call say,SKEL)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.new && mv $@.new $@
 
-$(BUILD)/tests/bench/bench_change: tests/bench/bench_change.c $(BUILD)/libsluice.a
+$(BUILD)/tests/bench/bench_change $(BUILD)/tests/bench/bench_agent $(BUILD)/tests/bench/bench_maglev: \
+		$(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/libsluice.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< $(BUILD)/libsluice.a $(PKG_LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Itests $< $(BUILD)/libsluice.a $(PKG_LIBS) -o $@
+
+$(BUILD)/tests/bench/bench_packet: $(BUILD)/tests/bench/lru.skel.h
 
 $(BUILD)/tests/bench/bench_packet $(BUILD)/tests/bench/bench_transition: $(BUILD)/tests/bench/%: tests/bench/%.c \
 		$(BUILD)/tests/bench/floor.skel.h $(BUILD)/libsluice.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Itests -I$(@D) $< $(BUILD)/libsluice.a $(PKG_LIBS) -o $@
+
+$(BUILD)/tests/bench/bench_rate: tests/bench/bench_rate.c $(BUILD)/tests/bench/floor.skel.h \
+		$(BUILD)/tests/bench/rate.skel.h $(BUILD)/libsluice.a
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Itests -I$(@D) $< $(filter %.a,$^) $(PKG_LIBS) -o $@
 
 $(BUILD)/tests/bench/bench_paths: tests/bench/bench_paths.c $(BUILD)/tests/packet/frame.o \
 		$(BUILD)/tests/bench/floor.skel.h $(BUILD)/libsluice.a
@@ -284,7 +292,8 @@ cli: $(BUILD)/sluice $(PACKET_TESTS) ## run the CLI's and the docs' tests alone
 net: all $(NET_PROGRAMS) $(BUILD)/tests/pass.bpf.o ## run the network tests alone (as root)
 	BUILD=$(BUILD) $(PYTEST) -n 3 tests/net # conftest.py says which process runs what
 
-# KERNELS="6.1" runs one of them alone. Another clang, too, for what verifiers make of its code.
+# KERNELS="6.1" runs one of them alone, "newest" the newest that Debian has. Another clang, too, for what verifiers
+# make of its code.
 OTHER_CLANG := clang-19
 OTHER_BUILD := $(BUILD)/vm/$(OTHER_CLANG)
 
@@ -296,32 +305,47 @@ test-vm: ## run packet and end-to-end tests on Debian's kernels, in QEMU
 	$(MAKE) BUILD=$(OTHER_BUILD) CLANG=$(OTHER_CLANG) all $(OTHER_BUILD)/tests/packet/test_load
 	BUILD=$(BUILD) tests/vm/run $(KERNELS)
 
-# PART="packet change" runs those alone. One after the other, and all of them, even where one tells of a miss.
-PART := packet paths transition change sweep failover probes reload kills
+# PART="packet change" runs those alone, one after the other; suite.py says what becomes of them.
+PARTS := packet rate peers paths transition change maglev agent sweep failover probes reload kills stages
+PART ?= $(PARTS)
 
 .PHONY: bench
-bench: ## print figures and put them in build/bench/; PART="packet transition" runs those (as root; README.md)
-	scripts/deps.sh test
-	$(MAKE) all $(BENCHES) $(BUILD)/tests/pass.bpf.o
+bench: ## print figures, and put JSON and plots in build/bench/; PART="packet rate" runs those (as root; README.md)
+	$(foreach part,$(filter-out $(PARTS),$(PART)),$(error no part $(part) of make bench: there are $(PARTS)))
+	@[ "$$(id -u)" = 0 ] || { echo "make bench: needs root: network namespaces, XDP" >&2; exit 1; }
+	scripts/deps.sh bench
+	$(MAKE) all $(BENCHES) $(NET_PROGRAMS) $(BUILD)/tests/pass.bpf.o
 	@mkdir -p $(BUILD)/bench
-	$(MAKE) -j1 -k $(PART:%=bench-%)
+	@CLANG="$(CLANG)" MAKE="$(MAKE_COMMAND)" BUILD="$(BUILD)" BASE="$(BASE)" /usr/bin/python3 -B tests/bench/suite.py $(PART)
 
-.PHONY: bench-packet bench-paths bench-transition bench-change bench-sweep bench-failover bench-probes bench-reload \
-	bench-kills
-bench-packet: # ns a packet beside its floors, in one run
-	$(BUILD)/tests/bench/bench_packet 41 $(BUILD)/bench/packet.json
+.PHONY: bench-packet bench-rate bench-peers bench-paths bench-transition bench-change bench-maglev bench-agent \
+	bench-sweep bench-failover bench-probes bench-reload bench-kills bench-stages
+bench-packet: # ns a packet beside its floors; BASE=FILE: an earlier build's sluice.bpf.o, too; GROUP=flows: that alone
+	BASE="$(BASE)" $(BUILD)/tests/bench/bench_packet 41 $(BUILD)/bench/packet.json $(GROUP)
+
+bench-rate: # packets a second over veth, on one core and two
+	$(BUILD)/tests/bench/bench_rate 21 $(BUILD)/bench/rate.json
+
+bench-peers: $(BUILD)/tests/bench/wire.bpf.o # beside nftables, IPVS and HAProxy: a request's CPU time, and a download's
+	BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/bench_peers.py
 
 bench-paths: # of every way through the program; BASE=FILE: an earlier build's sluice.bpf.o among them
-	BASE="$(BASE)" $(BUILD)/tests/bench/bench_paths 21 $(BUILD)/bench/paths.json
+	BASE="$(BASE)" $(BUILD)/tests/bench/bench_paths 9 $(BUILD)/bench/paths.json
 
-bench-transition: # the same in transitions: 21 rounds take a minute and a half
+bench-transition: # the same in transitions
 	$(BUILD)/tests/bench/bench_transition 21 $(BUILD)/bench/transition.json
 
 bench-change: # from a verdict to the slots, in memory
-	$(BUILD)/tests/bench/bench_change $(BUILD)/bench/change.json
+	$(BUILD)/tests/bench/bench_change 15 $(BUILD)/bench/change.json
 
-bench-sweep bench-failover bench-probes bench-reload bench-kills: bench-%: # of the whole agent, in network namespaces
+bench-maglev: # a table in full and after one weight's change, beside the paper's pseudo code
+	$(BUILD)/tests/bench/bench_maglev 9 $(BUILD)/bench/maglev.json
+
+bench-agent bench-sweep bench-failover bench-probes bench-reload bench-kills: bench-%: # of the whole agent, in namespaces
 	BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/bench_$*.py
+
+bench-stages: # instructions of the translated program by source file
+	BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/stages.py
 
 .PHONY: demo
 demo: ## see it at work, in network namespaces (as root; installs what is missing)

@@ -3,10 +3,10 @@
 #
 # Installs what is missing of the packages that Sluice needs (Debian 12 and later):
 #
-#     deps.sh [build|test|fuzz|demo|vm|all]      default: build
+#     deps.sh [build|test|fuzz|demo|bench|vm|all]      default: build
 #
 # A package is written PACKAGE or PACKAGE:COMMAND, where having the command is as good. Services that come with
-# a package (nginx) are neither started nor enabled.
+# a package (nginx, haproxy) are neither started nor enabled.
 
 set -eu
 
@@ -16,18 +16,20 @@ build="clang llvm libbpf-dev libxdp-dev bpftool:bpftool libfyaml-dev libevent-de
 demo="iproute2:ip ethtool:ethtool procps:sysctl util-linux:nsenter nginx-light:nginx wrk:wrk curl:curl"
 tests="libcmocka-dev python3-pytest python3-pytest-xdist python3-scapy iperf3:iperf3 tcpdump:tcpdump openssl:openssl $demo"
 fuzz="clang libclang-rt-dev"
+bench="nftables:nft haproxy:haproxy ipvsadm:ipvsadm python3-matplotlib"
 vm="qemu-system-x86:qemu-system-x86_64 busybox-static cpio:cpio kmod:depmod xz-utils:xz xdp-tools:xdp-loader curl:curl
-	util-linux:nsenter python3:python3 libcmocka-dev clang-19"
+	util-linux:nsenter python3:python3 libcmocka-dev clang-19 ipvsadm:ipvsadm"
 
 case ${1:-build} in
 build) wanted=$build ;;
 test) wanted="$build $tests" ;;
 fuzz) wanted="$build $fuzz" ;;
 demo) wanted="$build $demo" ;;
+bench) wanted="$build $tests $bench" ;;
 vm) wanted="$build $vm" ;;
-all) wanted="$build $tests $fuzz $demo $vm" ;;
+all) wanted="$build $tests $fuzz $demo $bench $vm" ;;
 *)
-	echo "usage: deps.sh [build|test|fuzz|demo|vm|all]" >&2
+	echo "usage: deps.sh [build|test|fuzz|demo|bench|vm|all]" >&2
 	exit 2
 	;;
 esac
@@ -77,12 +79,14 @@ if ! apt-get -qy install --no-install-recommends $missing; then
 	exit 1
 fi
 
-case " $missing " in
-*" nginx-light "*)
-	# only its program is wanted; nor shall it surprise anybody after the next boot
-	if command -v systemctl >/dev/null; then
-		systemctl disable --now nginx.service >/dev/null 2>&1 || true
-	fi
-	echo "deps.sh: nginx is installed, its service is not enabled"
-	;;
-esac
+# only the program is wanted; nor shall a service surprise anybody after the next boot
+for pair in nginx-light:nginx haproxy:haproxy; do
+	case " $missing " in
+	*" ${pair%%:*} "*)
+		if command -v systemctl >/dev/null; then
+			systemctl disable --now "${pair#*:}.service" >/dev/null 2>&1 || true
+		fi
+		echo "deps.sh: ${pair#*:} is installed, its service is not enabled"
+		;;
+	esac
+done

@@ -6,13 +6,12 @@
  * plan and the writing of the maps as the agent does them, in one process over the kernel's own maps. Between changes
  * every window passes.
  */
-#include <errno.h>
-#include <jansson.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/results.h"
 #include "lib/arena.h"
 #include "lib/clock.h"
 #include "lib/memory.h"
@@ -21,9 +20,9 @@
 #include "out/slot_store.h"
 #include "out/sync.h"
 
-#define ROUNDS	 41
-#define APART_MS (CONFIG_DEFAULT_WINDOW_MS + 1000)
-#define SECOND	 1000 /* ms */
+#define ROUNDS_MAX 300 /* a backend each */
+#define APART_MS   (CONFIG_DEFAULT_WINDOW_MS + 1000)
+#define SECOND	   1000 /* ms */
 
 static const struct {
 	const char *name;
@@ -103,7 +102,10 @@ static __u64 write_maps(struct lab *lab, enum plan_scope scope, __u64 now)
 
 static int lab_open(struct lab *lab, size_t pools, size_t backends)
 {
-	struct settings settings = {.slot_capacity = SLUICE_MAX_SLOTS / 8, .flow_capacity = 1024};
+	struct settings settings = {.slot_capacity = SLUICE_MAX_SLOTS / 8,
+				    .flow_capacity = 1024,
+				    .fragment_capacity = CONFIG_DEFAULT_FRAGMENT_RECORDS,
+				    .source_capacity = CONFIG_DEFAULT_SOURCE_RECORDS};
 	int err;
 
 	*lab = (struct lab){.plan = plan_new()};
@@ -141,7 +143,7 @@ static void settle(struct lab *lab, __u64 now)
 		const struct table *table = lab->plan->tables[i];
 
 		for (__u32 slot = 0; slot < table->size; slot++)
-			slot_store(&lab->maps.slots[table->first + slot], (struct slot){.owner = table->owner[slot]});
+			slot_store(&lab->maps, table->first + slot, (struct slot){.owner = table->owner[slot]});
 	}
 	write_maps(lab, PLAN_HEALTH, now);
 }
@@ -198,9 +200,24 @@ static int number_order(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-static json_t *run(size_t which)
+/* Sorts the figures. */
+static json_t *print_row(size_t which, double *plan, double *total, int rounds)
 {
-	double total[ROUNDS], plan[ROUNDS];
+	int middle = rounds / 2, low = rounds / 4, high = rounds - 1 - rounds / 4;
+
+	qsort(total, (size_t)rounds, sizeof(*total), number_order);
+	qsort(plan, (size_t)rounds, sizeof(*plan), number_order);
+	printf("%-21s %9.2f %9.2f %9.2f %7.2f-%-7.2f %9.2f %9.0f\n", cases[which].name, plan[middle],
+	       total[middle] - plan[middle], total[middle], total[low], total[high], total[rounds - 1],
+	       cases[which].target);
+	return json_pack("{ss sf sf sf sf sf sf}", "case", cases[which].name, "ms", total[middle], "low", total[low],
+			 "high", total[high], "plan_ms", plan[middle], "worst_ms", total[rounds - 1], "ms_at_most",
+			 cases[which].target);
+}
+
+static json_t *run(size_t which, int rounds)
+{
+	double total[ROUNDS_MAX], plan[ROUNDS_MAX];
 	struct lab lab;
 	__u64 now = SECOND;
 
@@ -211,7 +228,7 @@ static json_t *run(size_t which)
 	if (cases[which].whole)
 		swap_halves(&lab, 1, now); /* from all to one half: not every slot yet */
 	settle(&lab, now += APART_MS);
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < rounds; round++) {
 		struct took took;
 
 		if (cases[which].whole) {
@@ -226,23 +243,18 @@ static json_t *run(size_t which)
 		plan[round] = took.plan;
 	}
 	lab_close(&lab);
-	qsort(total, ROUNDS, sizeof(*total), number_order);
-	qsort(plan, ROUNDS, sizeof(*plan), number_order);
-	printf("%-21s %10.2f %10.2f %10.2f %10.2f %10.0f\n", cases[which].name, plan[ROUNDS / 2],
-	       total[ROUNDS / 2] - plan[ROUNDS / 2], total[ROUNDS / 2], total[ROUNDS - 1], cases[which].target);
-	return json_pack("{ss sf sf sf}", "case", cases[which].name, "plan_ms", plan[ROUNDS / 2], "median_ms",
-			 total[ROUNDS / 2], "worst_ms", total[ROUNDS - 1]);
+	return print_row(which, plan, total, rounds);
 }
 
 int main(int argc, char **argv)
 {
+	int rounds = results_rounds(argc, argv, 41, ROUNDS_MAX);
 	json_t *rows = json_array();
 
-	printf("verdict to slots, ms  %9s %10s %10s %10s %10s\n", "plan", "write", "median", "worst", "target");
+	printf("%-21s %9s %9s %9s %15s %9s %9s\n", "verdict to slots, ms", "plan", "write", "median", "middle half",
+	       "worst", "target");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-		json_array_append_new(rows, run(i));
-	if (argc > 1 && json_dump_file(rows, argv[1], JSON_INDENT(2)))
-		fprintf(stderr, "bench: %s: %s\n", argv[1], strerror(errno));
-	json_decref(rows);
+		json_array_append_new(rows, run(i, rounds));
+	results_save(argc, argv, "ms from a verdict to the last slot written, in memory", rounds, NULL, rows);
 	return 0;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""Eight backends killed and restored in turn for a minute, under wrk and a client that accounts for each connection.
+"""Eight backends killed and restored in turn, under wrk and a client that accounts for each connection.
 
 tests/net/test_kills.py says what is to hold, and does the same for a shorter time.
 """
@@ -8,22 +8,26 @@ import sys
 import figures
 import kills
 
-SECONDS = 60
 NONE = ("moved", "unexplained")  # no connection may fail for these
+
+
+def failed_row(reason, failed):
+    row = {"reason": reason, "failed": float(len(failed))}
+    return {**row, "failed_at_most": 0, "connections": failed} if reason in NONE else row
 
 
 def main():
     figures.require_root()
-    load = figures.load()
-    account = kills.experiment(SECONDS)
+    seconds, load = figures.argument("SECONDS", 20), figures.load()
+    account = kills.experiment(seconds)
     wrk = [line.strip() for line in account.wrk.splitlines() if " requests in " in line or "Socket errors" in line]
     print("wrk beside it: " + "; ".join(wrk))
     print(f"load {load} before")
-    figures.save("kills", {"load": load, "kills": len(account.kills), "connections": len(account.connections),
+    figures.save("kills", {"measure": "connections that failed, by reason", "load": load, "seconds": seconds,
+                           "kills": len(account.kills), "connections": len(account.connections),
                            "requests": sum(connection["replies"] for connection in account.connections),
-                           "failed": {reason: len(failed) for reason, failed in account.failed.items()},
                            "moved_slots": figures.spread(account.moves()), "wrk": wrk,
-                           **{reason: account.failed[reason] for reason in NONE}})
+                           "rows": [failed_row(reason, failed) for reason, failed in account.failed.items()]})
     return figures.verdict([f"{reason}: {connection}" for reason in NONE for connection in account.failed[reason]])
 
 

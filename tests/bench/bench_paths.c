@@ -7,13 +7,12 @@
  *
  * With BASE=FILE, sluice.bpf.o of an earlier build, that one's plain ways are measured among them.
  */
-#include <jansson.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "bench/paths_former.h"
 #include "bench/paths_frame.h"
 #include "bench/paths_world.h"
+#include "bench/results.h"
 #include "reasons.h"
 
 #define REPEAT	  (1 << 18) /* packets a run */
@@ -376,30 +375,13 @@ static json_t *print_results(const struct lab *lab, int rounds)
 	return rows;
 }
 
-static void save_json(const char *path, json_t *rows, int rounds)
-{
-	struct utsname system;
-	json_t *all;
-
-	uname(&system);
-	all = json_pack("{ss ss si si so}", "measure", "ns a packet, ipip, 118 bytes (IPv6: 138)", "kernel",
-			system.release, "clients", CLIENTS, "rounds", rounds, "rows", rows);
-	if (json_dump_file(all, path, JSON_INDENT(2)))
-		fprintf(stderr, "bench: %s: %s\n", path, strerror(errno));
-	json_decref(all);
-}
-
 int main(int argc, char **argv)
 {
 	static struct lab lab;
 	const char *former = getenv("BASE");
-	int rounds = argc > 1 ? atoi(argv[1]) : 21, err;
+	int rounds = results_rounds(argc, argv, 21, LAB_ROUNDS_MAX), err;
 	json_t *rows;
 
-	if (rounds < 1 || rounds > LAB_ROUNDS_MAX || argc > 3) {
-		fprintf(stderr, "usage: [BASE=FILE] bench_paths [ROUNDS (1 to %d)] [JSON FILE]\n", LAB_ROUNDS_MAX);
-		return 2;
-	}
 	lab_pin_cpu();
 	err = lab_open(&lab, former && *former ? former : NULL);
 	if (err) {
@@ -408,10 +390,8 @@ int main(int argc, char **argv)
 	}
 	run(&lab, rounds);
 	rows = print_results(&lab, rounds);
-	if (argc > 2)
-		save_json(argv[2], rows, rounds);
-	else
-		json_decref(rows);
+	results_save(argc, argv, "ns a packet, ipip, 118 bytes (IPv6: 138)", rounds,
+		     json_pack("{si}", "clients", CLIENTS), rows);
 	lab_close(&lab);
 	return 0;
 }

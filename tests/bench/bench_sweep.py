@@ -12,7 +12,6 @@ import itertools
 import os
 import pathlib
 import struct
-import sys
 import time
 
 import figures
@@ -21,9 +20,9 @@ from slots import Slots
 from topology import Topology, backend_address, wait_for
 
 RECORDS, CAPACITY, BATCH = 1 << 20, 1 << 21, 1 << 15
-WINDOW = 45  # s: to fill the map and see some passes
+WINDOW = 38  # s: to fill the map and see some passes
 GAP = 0.003  # s between requests: less than a slice of the sweep
-PASS, AWAY = 1000, 10  # ms
+PASS, AWAY = 1000, 10  # targets, ms
 TUPLE, RECORD = struct.Struct("=16s16sHHBB2x"), struct.Struct("=HBxIII")  # include/flow.h
 
 
@@ -116,6 +115,7 @@ def watch(agent, idle, done):
         before, asked = cpu(agent), len(requests)
         answer = next_pass(asker, requests)
         passes.append(cpu(agent) - before - (len(requests) - asked) * idle["cpu_ms"])
+    assert passes, "what was to be seen was over too early: this machine is too slow for WINDOW"
     return {"passes": len(passes), "cpu_ms": figures.spread(passes), "request_ms": figures.spread(requests),
             "away_ms": max(requests) - idle["request_ms"]["median"]}
 
@@ -132,17 +132,17 @@ def put_first(agent):
         os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(priority))
 
 
-def measure(agent):
+def measure(agent, passes):
     result, size = {}, Slots(agent, "all").count
     wait_for(lambda: (flows(agent)["swept_s"] or 0) >= 3, "no sweep is wanted")
     idle = rest(agent)
     agent.cli("backend", "weight", "all", "near2", "100")
     agent.cli("backend", "weight", "all", "near1", "0")
     assert slots(agent)[0] == size, "not every slot is open"
-    result["empty map"] = watch(agent, idle, times(3))
+    result["empty map"] = watch(agent, idle, times(passes))
     fill(agent)
     wait_for(lambda: flows(agent)["records"] == RECORDS, lambda: f"{RECORDS} records are seen: {flows(agent)}", 20)
-    result["all kept"] = watch(agent, idle, times(3))
+    result["all kept"] = watch(agent, idle, times(passes))
     assert slots(agent)[0] == size, "the windows were over too early: this machine is too slow for WINDOW"
     result["until half are removed"] = watch(agent, idle, lambda answer: answer["records"] == RECORDS // 2)
     return idle, result
@@ -150,29 +150,27 @@ def measure(agent):
 
 def main():
     figures.require_root()
-    load, topology = figures.load(), Topology()
+    passes, load, topology = figures.argument("PASSES", 2), figures.load(), Topology()
     agent = Agent(topology)
     try:
         agent.start(config())
         put_first(agent)
-        idle, result = measure(agent)
+        idle, result = measure(agent, passes)
     finally:
         agent.close()
         topology.close()
-    figures.table(f"sweep of {RECORDS} records, ms", ("CPU median", "longest", "away", "passes"), [
-        [what, row["cpu_ms"]["median"], row["cpu_ms"]["max"], row["away_ms"], row["passes"]]
+    figures.table(f"sweep of {RECORDS} records, ms", ("CPU median", "longest", "target", "away", "target", "passes"), [
+        [what, row["cpu_ms"]["median"], row["cpu_ms"]["max"], PASS, row["away_ms"], AWAY, row["passes"]]
         for what, row in result.items()])
     print(f"load {load} before; without a sweep a request takes {idle['request_ms']['median']:.2f} ms, "
           f"{idle['request_ms']['max']:.2f} at most")
-    figures.save("sweep", {"records": RECORDS, "capacity": CAPACITY, "load": load, "idle": idle, **result})
-    misses = []
-    for what, row in result.items():
-        if row["cpu_ms"]["max"] >= PASS:
-            misses.append(f"{what}: a pass took {row['cpu_ms']['max']:.0f} ms of CPU instead of less than {PASS}")
-        if row["away_ms"] > AWAY:
-            misses.append(f"{what}: the agent was away for {row['away_ms']:.1f} ms instead of {AWAY} at most")
-    return figures.verdict(misses)
+    figures.save("sweep", {"measure": "a pass over the flow records, and how long the agent is away", "load": load,
+                           "records": RECORDS, "capacity": CAPACITY, "idle": idle, "rows": [
+                               {"map": what, "cpu_ms": row["cpu_ms"]["max"], "cpu_ms_at_most": PASS,
+                                "away_ms": row["away_ms"], "away_ms_at_most": AWAY, "passes": row["passes"],
+                                "cpu": row["cpu_ms"], "request_ms": row["request_ms"]}
+                               for what, row in result.items()]})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

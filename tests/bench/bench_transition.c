@@ -4,12 +4,11 @@
  * and with every slot in one, so that each packet asks the flow map. Measured as bench_packet does, all ways
  * interleaved; `extra` is a way's mean difference to `steady` of the same round.
  */
-#include <jansson.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/packet_lab.h"
+#include "bench/packet_drive.h"
+#include "bench/results.h"
 
 #define RECORDS (1 << 21) /* for 1 Mi flows: the kernel begins to replace before a map is full */
 #define FULL	(1 << 16) /* where every flow is new */
@@ -102,22 +101,36 @@ static void set_phase(const struct lab *lab, enum phase phase)
 			slot.previous = slot.owner % LAB_BACKENDS + 1;
 		for (int byte = 0; byte < 3; byte++)
 			slot.since[byte] = phase == PHASE_STEADY ? 0 : (__u8)((__u32)now.tv_sec >> 8 * byte);
-		lab->maps.slots[i] = slot;
+		slot_store(&lab->maps, i, slot);
 	}
+}
+
+static int program_of(const struct lab *lab, enum way way)
+{
+	return way == BARE ? bpf_program__fd(lab->floor->progs.bare_tx) : lab->programs[ways[way].program].fd;
 }
 
 static double measure(const struct lab *lab, enum way way, __u32 flows)
 {
-	int program = way == BARE ? bpf_program__fd(lab->floor->progs.bare_tx) : lab->programs[ways[way].program].fd;
+	const struct drive_packets packets = {.flows = way == OPEN_NEW ? 0 : flows, .syn = ways[way].syn};
 
 	set_phase(lab, ways[way].phase);
-	return lab_measure(lab->floor, program, way == OPEN_NEW ? 0 : flows, ways[way].syn);
+	return drive_measure(lab->floor, program_of(lab, way), &packets);
+}
+
+/* In another order than packets come by: else each record would lie behind the one before it. */
+static void make_records(const struct lab *lab)
+{
+	const struct drive_packets packets = {.flows = sizes[SIZES - 1].flows, .step = 1};
+
+	set_phase(lab, PHASE_OPEN);
+	drive_run(lab->floor, program_of(lab, OPEN_DATA), &packets, packets.flows);
 }
 
 static void run(struct lab *lab, int rounds)
 {
-	measure(lab, OPEN_DATA, sizes[SIZES - 1].flows); /* makes every flow's record */
-	for (int round = -1; round < rounds; round++)	 /* the first one warms up */
+	make_records(lab);
+	for (int round = -1; round < rounds; round++) /* the first one warms up */
 		for (size_t size = 0; size < SIZES; size++)
 			for (enum way way = 0; way < WAYS; way++)
 				if (way != OPEN_NEW || size == SIZES - 1)
@@ -140,41 +153,29 @@ static json_t *print_row(const struct lab *lab, enum way way, size_t size, int r
 	const char *flows = way == OPEN_NEW ? "all new" : sizes[size].name;
 	struct figure ns = lab_figure(lab->ns[way][size], rounds);
 	double net = difference(lab, way, BARE, size, rounds), extra = difference(lab, way, STEADY, size, rounds);
+	double more = -difference(lab, OFF, STEADY, size, rounds);
+	json_t *row = json_pack("{ss ss sf sf sf sf sf}", "flows", flows, "way", ways[way].name, "ns", ns.mean, "low",
+				ns.low, "high", ns.high, "net_ns", net, "extra_ns", extra);
 
 	printf("%-8s %-16s %9.1f %7.0f-%-7.0f %9.1f", flows, ways[way].name, ns.mean, ns.low, ns.high, net);
 	if (way > STEADY)
 		printf(" %+9.1f", extra);
 	if (way == STEADY)
-		printf(" %9s %+9.1f than off; wanted: %d at most", "", -difference(lab, OFF, STEADY, size, rounds),
-		       TARGET);
+		printf(" %9s %+9.1f than off; target: %d at most", "", more, TARGET);
 	putchar('\n');
-	return json_pack("{ss ss sf sf sf}", "flows", flows, "way", ways[way].name, "ns", ns.mean, "net_ns", net,
-			 "extra_ns", extra);
-}
-
-static void save_json(const char *path, json_t *rows, int rounds)
-{
-	struct utsname system;
-	json_t *all;
-
-	uname(&system);
-	all = json_pack("{ss ss si si so}", "measure", "ns a packet, ipip, IPv4 TCP, 118 bytes; all slots in the phase",
-			"kernel", system.release, "records", RECORDS, "rounds", rounds, "rows", rows);
-	if (json_dump_file(all, path, JSON_INDENT(2)))
-		fprintf(stderr, "bench: %s: %s\n", path, strerror(errno));
-	json_decref(all);
+	if (way == STEADY) {
+		json_object_set_new(row, "more_than_off_ns", json_real(more));
+		json_object_set_new(row, "more_than_off_ns_at_most", json_integer(TARGET));
+	}
+	return row;
 }
 
 int main(int argc, char **argv)
 {
 	static struct lab lab;
-	int rounds = argc > 1 ? atoi(argv[1]) : 21;
+	int rounds = results_rounds(argc, argv, 11, LAB_ROUNDS_MAX);
 	json_t *rows = json_array();
 
-	if (rounds < 1 || rounds > LAB_ROUNDS_MAX || argc > 3) {
-		fprintf(stderr, "usage: bench_transition [ROUNDS (1 to %d)] [JSON FILE]\n", LAB_ROUNDS_MAX);
-		return 2;
-	}
 	lab_pin_cpu();
 	if (lab_open(&lab)) {
 		fprintf(stderr, "bench: cannot load the programs: are you root?\n");
@@ -186,10 +187,8 @@ int main(int argc, char **argv)
 		for (enum way way = 0; way < WAYS; way++)
 			if (way != OPEN_NEW || size == SIZES - 1)
 				json_array_append_new(rows, print_row(&lab, way, size, rounds));
-	if (argc > 2)
-		save_json(argv[2], rows, rounds);
-	else
-		json_decref(rows);
+	results_save(argc, argv, "ns a packet, ipip, IPv4 TCP, 118 bytes; all slots in the phase", rounds,
+		     json_pack("{si}", "records", RECORDS), rows);
 	lab_close(&lab);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What benchmarks of the XDP program share: one IPIP pool of equal backends behind one gateway and one TCP service in
- * the program's maps, runs of it behind the driver program (floor.bpf.c), and figures from rounds of runs.
+ * What benchmarks of the XDP program share: pools of equal backends behind one gateway, and services, in the program's
+ * maps; the programs that it is measured behind and beside (floor.bpf.c); and figures from rounds of runs.
  */
 #ifndef SLUICE_BENCH_PACKET_LAB_H
 #define SLUICE_BENCH_PACKET_LAB_H
@@ -16,8 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
-#include "bench/remade.h" /* floor.skel.h needs it */
+#include "bench/driven.h" /* floor.skel.h needs these */
+#include "bench/headers.h"
+#include "bench/remade.h"
 
 #include "floor.skel.h"
 #include "lib/memory.h"
@@ -25,12 +28,13 @@
 #include "model/header.h"
 #include "model/maglev.h"
 #include "out/program.h"
+#include "out/slot_store.h"
 #include "out/sync.h"
 
-#define LAB_BACKENDS   100
+#define LAB_BACKENDS   100 /* of lab_load() */
 #define LAB_SLOTS      CONFIG_DEFAULT_TABLE_SIZE
-#define LAB_VIP	       "192.0.2.10"
-#define LAB_REPEAT     (1 << 20) /* packets a run: every flow at least once */
+#define LAB_GUE_PORT   6080
+#define LAB_VIP	       0xc6120000U /* 198.18.0.0 and 2001:db8::198.18.0.0: the first one; others follow */
 #define LAB_ROUNDS_MAX 999
 
 static const __u8 lab_key[16] = "bench";
@@ -42,62 +46,92 @@ struct lab_frame {
 	unsigned char data[64];
 } __attribute__((packed));
 
-/* A TCP segment to the VIP, with data, but a SYN without. The driver program writes its source and ports. */
+/* A TCP segment to the VIP, with data, but a SYN without. Whoever sends it writes its source. */
 static inline struct lab_frame lab_frame(bool syn)
 {
 	struct lab_frame frame = {
 		.eth.h_proto = htons(ETH_P_IP),
-		.ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_TCP},
+		.ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_TCP, .daddr = htonl(LAB_VIP)},
 		.tcp = {.dest = htons(80), .doff = 5, .syn = syn, .ack = !syn},
 	};
 
 	frame.ip.tot_len = htons(sizeof(frame) - sizeof(frame.eth));
-	frame.ip.daddr = inet_addr(LAB_VIP);
 	return frame;
 }
 
-static inline void lab_backends(const struct maps *maps)
+/* `count` backends in one family, from index `first` on, whose headers are as the agent makes them. */
+static inline void lab_backends(const struct maps *maps, enum forward forward, bool v6, __u16 first, __u16 count)
 {
-	const struct config_pool pool = {.forward = FORWARD_IPIP, .outer = {.df = true, .ttl = CONFIG_DEFAULT_TTL}};
+	const struct config_pool pool = {
+		.forward = forward, .gue_port = LAB_GUE_PORT, .outer = {.df = true, .ttl = CONFIG_DEFAULT_TTL}};
 	struct next_hop hop = {.resolved = true,
 			       .out_ifindex = 1,
 			       .mtu = 1500,
 			       .on_link = true,
 			       .mac = {2, 0, 0, 0, 0, 1},
 			       .source_mac = {2, 0, 0, 0, 0, 2}};
+	struct address address;
 
-	address_parse("10.200.0.1", &hop.source);
-	for (__u16 i = 1; i <= LAB_BACKENDS; i++) {
-		struct address address = {.family = AF_INET, .word = {htonl(0x0ac80100U + i)}};
+	address_parse(v6 ? "2001:db8:ff::1" : "10.200.0.1", &hop.source);
+	for (__u32 i = 0; i < count; i++) {
+		struct backend *backend = &maps->backends[first + i];
 
-		header_build(&maps->backends[i], &pool, &address, &hop);
-		maps->backends[i].flags |= BACKEND_SERVES;
+		address_parse(v6 ? "2001:db8:ff::1:0" : "10.201.0.0", &address);
+		address.word[v6 ? 3 : 0] += htonl(i + 1);
+		header_build(backend, &pool, &address, &hop);
+		backend->flags |= BACKEND_SERVES;
 	}
 }
 
-static inline void lab_slots(const struct maps *maps)
+/* The table of these backends, LAB_SLOTS from slot `first` on. */
+static inline void lab_slots(const struct maps *maps, __u32 first, __u16 backend, __u16 count)
 {
-	struct maglev_backend members[LAB_BACKENDS] = {0};
-	char names[LAB_BACKENDS][16];
+	struct maglev_backend *members = memory_new(count, sizeof(*members));
+	char(*names)[16] = memory_new(count, sizeof(*names));
 	__u16 *owner = memory_new(LAB_SLOTS, sizeof(*owner));
 
-	for (__u16 i = 0; i < LAB_BACKENDS; i++) {
+	for (__u16 i = 0; i < count; i++) {
 		snprintf(names[i], sizeof(names[i]), "backend%u", i);
-		members[i] = (struct maglev_backend){.name = names[i], .weight = 100, .owner = i + 1};
+		members[i] = (struct maglev_backend){.name = names[i], .weight = 100, .owner = backend + i};
 	}
-	maglev_build(owner, LAB_SLOTS, members, LAB_BACKENDS, lab_key);
+	maglev_build(owner, LAB_SLOTS, members, count, lab_key);
 	for (__u32 i = 0; i < LAB_SLOTS; i++)
-		maps->slots[i] = (struct slot){.owner = owner[i]};
+		slot_store(maps, first + i, (struct slot){.owner = owner[i]});
 	free(owner);
+	free(names);
+	free(members);
 }
 
-static inline int lab_vip(const struct maps *maps)
+static inline struct prefix lab_vip(__u32 number, bool v6)
 {
-	struct plan_vip vip = {.port = 80, .protocol = IPPROTO_TCP, .service.slot_count = LAB_SLOTS};
-	struct plan plan = {.vips = &vip, .vip_count = 1};
+	struct prefix prefix;
 
-	prefix_parse(LAB_VIP, &vip.address);
-	return sync_vips(maps, &plan, VIPS_ALL);
+	prefix_parse(v6 ? "2001:db8::" : "0.0.0.0", &prefix);
+	prefix.address.word[v6 ? 3 : 0] = htonl(LAB_VIP + number);
+	return prefix;
+}
+
+/* So many services with the table at slot 0, each of one VIP of both families, port 80 of TCP and UDP. */
+static inline int lab_vips(const struct maps *maps, __u32 services, __u16 flags)
+{
+	static const __u8 protocols[] = {IPPROTO_TCP, IPPROTO_UDP, 0}; /* 0: the address's own entry */
+	const size_t count = sizeof(protocols);
+	struct plan plan = {.vips = memory_new(services * 2 * count, sizeof(*plan.vips))};
+	int err;
+
+	for (__u32 i = 0; i < services * 2 * count; i++) {
+		struct plan_vip *vip = &plan.vips[plan.vip_count++];
+		const __u32 service = i / (2 * (__u32)count);
+
+		vip->address = lab_vip(service, i / count % 2);
+		vip->protocol = protocols[i % count];
+		vip->port = vip->protocol ? 80 : 0;
+		vip->service = (struct service){
+			.slot_count = LAB_SLOTS, .index = (__u16)service, .flags = vip->protocol ? flags : 0};
+	}
+	err = sync_vips(maps, &plan, VIPS_ALL);
+	free(plan.vips);
+	return err;
 }
 
 /*
@@ -144,7 +178,7 @@ static inline int lab_load_with(struct program *program, struct maps *maps, stru
 	return err ?: maps_mmap(maps);
 }
 
-/* Loads the program with these features over new maps and fills them. Negative errno. */
+/* Loads the program with these features over new maps, and fills them: LAB_BACKENDS and one service. Negative errno. */
 static inline int lab_load(struct program *program, struct maps *maps, __u32 features, __u32 records)
 {
 	struct settings settings = {.features = features, .flow_capacity = records};
@@ -152,34 +186,15 @@ static inline int lab_load(struct program *program, struct maps *maps, __u32 fea
 
 	if (err)
 		return err;
-	lab_backends(maps);
-	lab_slots(maps);
-	return lab_vip(maps);
-}
-
-/* One run of the program over that many flows, a power of two: the mean over LAB_REPEAT packets, in ns. */
-static inline double lab_measure(struct floor_bpf *bench, int program, __u32 flows, bool syn)
-{
-	static unsigned char out[512];
-	struct lab_frame frame = lab_frame(syn);
-	__u32 zero = 0;
-	int err;
-
-	bench->bss->flows_mask = flows - 1;
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = &frame, .data_size_in = sizeof(frame), .data_out = out,
-		    .data_size_out = sizeof(out), .repeat = LAB_REPEAT);
-	err = bpf_map_update_elem(bpf_map__fd(bench->maps.measured), &zero, &program, BPF_ANY);
-	err = err ?: bpf_prog_test_run_opts(bpf_program__fd(bench->progs.driver), &options);
-	if (err || options.retval != XDP_TX) {
-		fprintf(stderr, "bench: test run: %s, XDP action %u\n", strerror(-err), options.retval);
-		exit(EXIT_FAILURE);
-	}
-	return options.duration;
+	lab_backends(maps, FORWARD_IPIP, false, 1, LAB_BACKENDS);
+	lab_slots(maps, 0, 1, LAB_BACKENDS);
+	return lab_vips(maps, 1, 0);
 }
 
 struct figure {
 	double mean;	  /* of the middle half */
 	double low, high; /* its ends */
+	double median;
 };
 
 static inline int lab_number_order(const void *a, const void *b)
@@ -198,10 +213,13 @@ static inline struct figure lab_figure(const double *values, int count)
 	qsort(sorted, (size_t)count, sizeof(*sorted), lab_number_order);
 	for (int i = from; i < to; i++)
 		sum += sorted[i];
-	return (struct figure){.mean = sum / (to - from), .low = sorted[from], .high = sorted[to - 1]};
+	return (struct figure){.mean = sum / (to - from),
+			       .low = sorted[from],
+			       .high = sorted[to - 1],
+			       .median = (sorted[(count - 1) / 2] + sorted[count / 2]) / 2};
 }
 
-/* One CPU for all runs: the last, which has least of the system's own work. */
+/* One CPU for all runs: the last, which has least of the system's own work; and before others who want it. */
 static inline void lab_pin_cpu(void)
 {
 	cpu_set_t set;
@@ -210,6 +228,8 @@ static inline void lab_pin_cpu(void)
 	CPU_SET((size_t)libbpf_num_possible_cpus() - 1, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		fprintf(stderr, "bench: not pinned to a CPU: %s\n", strerror(errno));
+	if (setpriority(PRIO_PROCESS, 0, -20))
+		fprintf(stderr, "bench: not before others: %s\n", strerror(errno));
 }
 
 #endif

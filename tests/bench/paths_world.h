@@ -24,7 +24,9 @@
 #define FULL_AGAIN    (1ULL << 62) /* a bucket's state, in nanoseconds: never in this run */
 #define SPENT	      (1ULL << 57) /* a limit's interval by which such a state can be */
 
-#define FIRST6	   LAB_SLOTS /* slots, then backends' distances to the lab's */
+#define LAB_BACKENDS 100 /* of each kind */
+
+#define FIRST6	   LAB_SLOTS /* slots, then backends' distances to the first kind's */
 #define FIRST_TAGS (2 * LAB_SLOTS)
 #define FIRST_HERE (3 * LAB_SLOTS)
 #define OF6	   LAB_BACKENDS
@@ -98,24 +100,11 @@ static inline void world_put(const struct maps *maps, enum map map, const void *
 
 static inline void world_backends(const struct maps *maps)
 {
-	const struct config_pool pool = {.forward = FORWARD_IPIP, .outer = {.df = true, .ttl = CONFIG_DEFAULT_TTL}};
-	struct next_hop hop = {.resolved = true,
-			       .out_ifindex = 1,
-			       .mtu = 1500,
-			       .on_link = true,
-			       .mac = {2, 0, 0, 0, 0, 1},
-			       .source_mac = {2, 0, 0, 0, 0, 2}};
-
-	lab_backends(maps);
-	address_parse("2001:db8:ff::1", &hop.source);
+	lab_backends(maps, FORWARD_IPIP, false, 1, LAB_BACKENDS);
+	lab_backends(maps, FORWARD_IPIP, true, OF6 + 1, LAB_BACKENDS);
 	for (__u16 i = 1; i <= LAB_BACKENDS; i++) {
 		struct backend *backend = &maps->backends[OF_TAGS + i];
-		struct address address;
 
-		address_parse("2001:db8:ff::1:0", &address);
-		address.word[3] = htonl(0x10000U + i);
-		header_build(&maps->backends[OF6 + i], &pool, &address, &hop);
-		maps->backends[OF6 + i].flags |= BACKEND_SERVES;
 		*backend = maps->backends[i];
 		backend->encap |= ENCAP_SLOW;
 		backend->tags = 1;
@@ -127,14 +116,11 @@ static inline void world_backends(const struct maps *maps)
 
 static inline void world_slots(const struct maps *maps)
 {
-	lab_slots(maps);
-	for (__u32 i = 0; i < LAB_SLOTS; i++) {
-		const __u16 owner = maps->slots[i].owner;
-
-		maps->slots[FIRST6 + i] = (struct slot){.owner = owner + OF6};
-		maps->slots[FIRST_TAGS + i] = (struct slot){.owner = owner + OF_TAGS};
-		maps->slots[FIRST_HERE + i] = (struct slot){.owner = OF_HERE};
-	}
+	lab_slots(maps, 0, 1, LAB_BACKENDS);
+	lab_slots(maps, FIRST6, OF6 + 1, LAB_BACKENDS);
+	lab_slots(maps, FIRST_TAGS, OF_TAGS + 1, LAB_BACKENDS);
+	for (__u32 i = 0; i < LAB_SLOTS; i++)
+		slot_store(maps, FIRST_HERE + i, (struct slot){.owner = OF_HERE});
 }
 
 static inline struct service world_service(int index, bool v6)
