@@ -16,13 +16,13 @@ const volatile struct settings settings = {};
 /* User space writes it through mmap, as slots below. Both, backends and counts are read by address: array.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, VIP_BUCKETS);
+	__uint(max_entries, VIP_BUCKETS(VIP_SHIFT_LEAST));
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct vip_bucket);
 } vips SEC(".maps");
 
-/* `index`: one of vip_bucket_first() and its like, which are short enough. */
+/* `index`: vip_bucket_first() or its like, with settings.vip_shift. */
 static __always_inline const struct vip_bucket *vip_bucket_at(__u64 index)
 {
 	return array_of(vips) + index;

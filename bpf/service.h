@@ -33,9 +33,9 @@ static __always_inline const struct service *vip_find(__be16 port, __u8 protocol
 {
 	__u32 tail = vip_tail(port, protocol, v6);
 	__u64 folded = v6 ? vip_fold6(address, tail) : vip_fold4(address[0], tail);
-	const struct service *found = bucket_find(vip_bucket_first(folded), tail, address, v6);
+	const struct service *found = bucket_find(vip_bucket_first(folded, settings.vip_shift), tail, address, v6);
 
-	return likely(found) ? found : bucket_find(vip_bucket_second(folded), tail, address, v6);
+	return likely(found) ? found : bucket_find(vip_bucket_second(folded, settings.vip_shift), tail, address, v6);
 }
 
 static __always_inline const struct service *prefix_find(__be16 port, __u8 protocol, const __u64 address[2], bool v6)

@@ -168,8 +168,8 @@ struct settings {
 	__u32 source_capacity;	 /* of the map of limited sources */
 	__u32 slow;		 /* the slow path's place in the programs array: each load has the other one */
 	__u32 cpus;		 /* pages of the counts array */
-	__u32 zero;
-	struct limit replies; /* of what the dataplane answers by itself; interval 0: no bound */
+	__u32 vip_shift;	 /* of the VIP table: VIP_BUCKETS() */
+	struct limit replies;	 /* of what the dataplane answers by itself; interval 0: no bound */
 };
 _Static_assert(sizeof(struct settings) == sizeof(struct flow_key) + 56, "settings");
 

@@ -48,9 +48,14 @@ struct vip_entry {
 } __attribute__((aligned(8)));
 _Static_assert(sizeof(struct vip_entry) == 32, "vip_entry");
 
+/*
+ * A table has as many buckets as entries, hardly more than twice as many, so that none is full and its lines stay
+ * in the CPU's cache. Their number is a power of two, told as a shift: 64 less the bits that a bucket's number has.
+ */
 #define VIP_BUCKET_ENTRIES 4
-#define VIP_BUCKET_BITS	   18
-#define VIP_BUCKETS	   (1U << VIP_BUCKET_BITS) /* as many as VIPs of both families and their addresses: none is full */
+#define VIP_SHIFT_LEAST	   46 /* 262,144 buckets: VIPs of both families and their addresses */
+#define VIP_SHIFT_MOST	   56 /* 256 */
+#define VIP_BUCKETS(shift) (1U << (64 - (shift)))
 
 struct vip_bucket {
 	struct vip_entry entry[VIP_BUCKET_ENTRIES];
@@ -63,10 +68,17 @@ static inline __attribute__((always_inline)) __u32 vip_tail(__be16 port, __u8 pr
 	return (__u32)(__u16)port << 16 | (__u32)protocol << 8 | (v6 ? 6 : 4);
 }
 
-/* One word that differs wherever (address, tail) do, as far as a word can. */
+/*
+ * One word that differs wherever (address, tail) do, as far as a word can. Of consecutive numbers, multiplicative
+ * hashing makes places as far apart as there can be; so IPv4 addresses are put in order.
+ */
 static inline __attribute__((always_inline)) __u64 vip_fold4(__be32 address, __u32 tail)
 {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (__u64)tail << 32 | __builtin_bswap32(address);
+#else
 	return (__u64)tail << 32 | (__u32)address;
+#endif
 }
 
 static inline __attribute__((always_inline)) __u64 vip_fold6(const __u64 address[2], __u32 tail)
@@ -75,14 +87,14 @@ static inline __attribute__((always_inline)) __u64 vip_fold6(const __u64 address
 }
 
 /* The first and the second bucket of a folded key: multiplicative hashing (Knuth, TAOCP 6.4). VIPs are no secret. */
-static inline __attribute__((always_inline)) __u32 vip_bucket_first(__u64 folded)
+static inline __attribute__((always_inline)) __u64 vip_bucket_first(__u64 folded, __u32 shift)
 {
-	return (folded * 0x9e3779b97f4a7c15ULL) >> (64 - VIP_BUCKET_BITS);
+	return (folded * 0x9e3779b97f4a7c15ULL) >> shift;
 }
 
-static inline __attribute__((always_inline)) __u32 vip_bucket_second(__u64 folded)
+static inline __attribute__((always_inline)) __u64 vip_bucket_second(__u64 folded, __u32 shift)
 {
-	return ((folded ^ folded >> 32) * 0xd6e8feb86659fd93ULL) >> (64 - VIP_BUCKET_BITS);
+	return ((folded ^ folded >> 32) * 0xd6e8feb86659fd93ULL) >> shift;
 }
 
 #endif

@@ -111,10 +111,12 @@ static inline struct prefix lab_vip(__u32 number, bool v6)
 	return prefix;
 }
 
+#define LAB_SERVICE_VIPS 6 /* a service's entries of the VIP table */
+
 /* So many services with the table at slot 0, each of one VIP of both families, port 80 of TCP and UDP. */
 static inline int lab_vips(const struct maps *maps, __u32 services, __u16 flags)
 {
-	static const __u8 protocols[] = {IPPROTO_TCP, IPPROTO_UDP, 0}; /* 0: the address's own entry */
+	static const __u8 protocols[LAB_SERVICE_VIPS / 2] = {IPPROTO_TCP, IPPROTO_UDP, 0}; /* 0: the address's own */
 	const size_t count = sizeof(protocols);
 	struct plan plan = {.vips = memory_new(services * 2 * count, sizeof(*plan.vips))};
 	int err;
@@ -160,8 +162,9 @@ static inline struct floor_bpf *lab_floor(__u32 features)
 	return NULL;
 }
 
-/* Loads the program over new maps of the default sizes. `settings`: features, flow_capacity and replies. Negative
- * errno.
+/*
+ * Loads the program over new maps of the default sizes. `settings`: features, flow_capacity, replies and, for more than
+ * 256 VIPs, vip_shift; the rest is filled in. Negative errno.
  */
 static inline int lab_load_with(struct program *program, struct maps *maps, struct settings *settings)
 {
@@ -169,11 +172,13 @@ static inline int lab_load_with(struct program *program, struct maps *maps, stru
 
 	flow_key_expand(&settings->key, lab_key);
 	settings->slot_capacity = 1 << 20;
+	settings->vip_shift = settings->vip_shift ?: VIP_SHIFT_MOST;
 	settings->fragment_capacity = CONFIG_DEFAULT_FRAGMENT_RECORDS;
 	settings->source_capacity = CONFIG_DEFAULT_SOURCE_RECORDS;
 	maps_init(maps);
 	program_init(program);
 	err = program_load(program, maps, settings);
+	*settings = program->settings;
 	maps->slot_capacity = settings->slot_capacity;
 	return err ?: maps_mmap(maps);
 }

@@ -80,6 +80,7 @@ static inline int world_open(struct world *world, enum which which)
 			    (worlds[which].limited ? FEATURE_SLOW | FEATURE_LIMITS : 0),
 		/* nobody asks for records in a steady world */
 		.flow_capacity = worlds[which].open ? CONFIG_DEFAULT_FLOW_RECORDS : 1024,
+		.vip_shift = vip_table_shift(worlds[which].services * LAB_SERVICE_VIPS),
 	};
 	world->opened = true;
 	err = lab_load_with(&world->program, &world->maps, &world->settings);

@@ -82,9 +82,10 @@ static void make(unsigned int number)
 		maps[i].forgets = i == MAP_flows || i == MAP_sources || i == MAP_fragments || i == MAP_buckets;
 	}
 	maps[MAP_programs].programs[worlds[number].world.settings.slow] = slow;
-	fuzz_world_fill(
-		&worlds[number].world,
-		&(struct fuzz_maps){.of = maps, .put = put, .vips = (struct vip_bucket *)maps[MAP_vips].values});
+	fuzz_world_fill(&worlds[number].world,
+			&(struct fuzz_maps){.of = maps,
+					    .put = put,
+					    .vips = {(struct vip_bucket *)maps[MAP_vips].values, VIP_SHIFT_LEAST}});
 }
 
 /* The settings are constants, and lie where those do. */

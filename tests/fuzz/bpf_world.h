@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 #include "abi.h"
+#include "model/vip_table.h"
 #include "out/maps.h"
 
 #define FUZZ_WORLDS  12
@@ -38,7 +39,7 @@ struct fuzz_world {
 struct fuzz_maps {
 	void *of;
 	void (*put)(void *of, enum map map, const void *key, const void *value);
-	struct vip_bucket *vips;
+	struct vip_table vips;
 };
 
 /* Numbers are 0 to FUZZ_WORLDS - 1. */

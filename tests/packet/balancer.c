@@ -182,6 +182,7 @@ void balancer_reset(struct balancer *balancer)
 	remove_vips(balancer);
 	forget(balancer);
 	memset(maps->slots, 0, SLOTS * sizeof(*maps->slots));
+	memset(maps->owners, 0, SLOTS * sizeof(*maps->owners));
 	memset(maps->moves, 0, SLUICE_MAX_SERVICES * sizeof(*maps->moves));
 	memset(maps->backends, 0, INDICES * sizeof(*maps->backends));
 	for (unsigned int i = 0; i < SCENE_FLOWS; i++) {

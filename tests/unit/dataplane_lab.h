@@ -83,7 +83,7 @@ static inline void know_link(struct lab *lab, const char *name)
 /* Two services over two pools, on v0. */
 static inline struct config *sample(enum xdp_mode mode)
 {
-	struct config *config = sample_config(3, 2);
+	struct config *config = sample_config(3, 3);
 	struct config_service *service;
 
 	config->interfaces = arena_array(config->arena, 2, sizeof(*config->interfaces));

@@ -49,8 +49,9 @@ static inline int map_vip_order(const void *a, const void *b)
 
 static inline void map_vips_read_table(const struct maps *maps, struct map_vips *all)
 {
-	for (size_t i = 0; i < VIP_BUCKETS * VIP_BUCKET_ENTRIES; i++) {
-		const struct vip_entry *entry = &maps->vips[i / VIP_BUCKET_ENTRIES].entry[i % VIP_BUCKET_ENTRIES];
+	for (size_t i = 0; i < VIP_BUCKETS(maps->vips.shift) * VIP_BUCKET_ENTRIES; i++) {
+		const struct vip_entry *entry =
+			&maps->vips.buckets[i / VIP_BUCKET_ENTRIES].entry[i % VIP_BUCKET_ENTRIES];
 		struct map_vip *vip;
 
 		if (!entry->tail)

@@ -33,12 +33,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/address.h"
 #include "model/header.h"
+#include "out/array.h"
 #include "out/probe_path.h"
 #include "probe_abi.h"
 #include "unit/temp_folder.h"
@@ -209,9 +211,7 @@ static inline void lab_make(struct lab *lab)
 
 static inline int make_backends(void)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "backends", sizeof(__u32), sizeof(struct backend),
-				SLUICE_MAX_BACKENDS + 1, &options);
+	int fd = array_create("backends", sizeof(struct backend), SLUICE_MAX_BACKENDS + 1);
 
 	assert_true(fd >= 0);
 	return fd;
@@ -237,7 +237,12 @@ static inline struct backend build_backend(enum place place, enum forward forwar
 
 static inline void set_backend(const struct lab *lab, __u32 index, const struct backend *backend)
 {
-	assert_int_equal(bpf_map_update_elem(lab->backends, &index, backend, BPF_ANY), 0);
+	const size_t size = (SLUICE_MAX_BACKENDS + 1) * sizeof(*backend);
+	struct backend *all = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, lab->backends, 0);
+
+	assert_ptr_not_equal(all, MAP_FAILED);
+	all[index] = *backend;
+	munmap(all, size);
 }
 
 static inline void set_backends(const struct lab *lab, enum forward forward, int outer)

@@ -28,16 +28,13 @@ static void test_a_restart_changes_nothing(void **state)
 	json_decref(again);
 }
 
-/* More slots than the array has: it is replaced by a larger one, nothing else is. */
-static void test_slots_grow(void **state)
+/* An array is replaced by a larger one, and with it those that `replaced` names; nothing else is. */
+static void check_growth(struct lab *lab, struct config *config, const bool replaced[MAP_COUNT])
 {
-	struct lab *lab = need_lab(state);
-	struct config *config = sample(MODE_AUTO);
 	struct kernel before, after;
 
 	start(lab, sample(MODE_AUTO));
 	before = kernel();
-	sample_backend(sample_pool(config, "large", 2097169, 1), "one", sample_host(5));
 	plan_for(lab, config);
 	assert_int_equal(dataplane_sync(lab->dataplane, lab->plan), 0);
 	assert_int_equal(attach(lab), 0);
@@ -46,7 +43,7 @@ static void test_slots_grow(void **state)
 	assert_int_not_equal(after.program, before.program);
 	assert_int_equal(after.link, before.link);
 	for (int i = 0; i < MAP_COUNT; i++)
-		assert_int_equal(after.map[i] == before.map[i], i != MAP_slots && i != MAP_owners);
+		assert_int_equal(after.map[i] == before.map[i], !replaced[i]);
 
 	/* it does not shrink again: that would only disturb */
 	plan_for(lab, sample(MODE_AUTO));
@@ -59,6 +56,27 @@ static void test_slots_grow(void **state)
 	check_kernel(lab);
 	before = kernel();
 	assert_memory_equal(&before, &after, sizeof(before));
+}
+
+static void test_slots_grow(void **state)
+{
+	static const bool replaced[MAP_COUNT] = {[MAP_slots] = true, [MAP_owners] = true};
+	struct config *config = sample(MODE_AUTO);
+
+	sample_backend(sample_pool(config, "large", 2097169, 1), "one", sample_host(5));
+	check_growth(need_lab(state), config, replaced);
+}
+
+static void test_vips_grow(void **state)
+{
+	static const bool replaced[MAP_COUNT] = {[MAP_vips] = true};
+	struct config *config = sample(MODE_AUTO);
+	struct config_service *service = sample_service(config, "zz", 0, 1, 5000);
+
+	sample_vip(service, "203.0.113.77");
+	for (__u16 port = 1; port <= 5000; port++)
+		sample_port(service, port, IPPROTO_TCP);
+	check_growth(need_lab(state), config, replaced);
 }
 
 static void assert_only_program_changed(const struct kernel *before)
@@ -306,6 +324,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_restart_changes_nothing),
 		TEST(test_slots_grow),
+		TEST(test_vips_grow),
 		TEST(test_a_new_key_is_a_new_program),
 		TEST(test_a_new_key_at_a_restart),
 		TEST(test_lost_pins),

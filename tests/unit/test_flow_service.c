@@ -51,7 +51,8 @@ static struct maps *need_maps(void)
 	maps->fd[MAP_prefixes4] = fd;
 	maps->fd[MAP_prefixes6] = make_trie(sizeof(struct prefix_key6));
 	assert_true(maps->fd[MAP_prefixes6] >= 0);
-	maps->vips = memory_new(VIP_BUCKETS, sizeof(*maps->vips));
+	maps->vips =
+		(struct vip_table){memory_new(VIP_BUCKETS(VIP_SHIFT_MOST), sizeof(struct vip_bucket)), VIP_SHIFT_MOST};
 	return maps;
 }
 
@@ -59,7 +60,7 @@ static void free_maps(struct maps *maps)
 {
 	close(maps->fd[MAP_prefixes4]);
 	close(maps->fd[MAP_prefixes6]);
-	free(maps->vips);
+	free(maps->vips.buckets);
 	free(maps);
 }
 

@@ -186,7 +186,7 @@ static void test_impossible_snapshots_are_refused(void **unused)
 	assert_text_refused(SAVED("", "", "\"p\": {\"first\": 0, \"size\": 7}, \"q\": {\"first\": 6, \"size\": 7}"));
 	assert_text_refused(SAVED("", "", "\"q\": {\"first\": 0, \"size\": 7}, \"p\": {\"first\": 0, \"size\": 1}"));
 	assert_text_refused(SAVED("", "", "\"p\": {\"first\": 4294967290, \"size\": 7}"));
-	assert_text_refused(SAVED("", "", "\"p\": {\"first\": 1, \"size\": 67109888}"));
+	assert_text_refused(SAVED("", "", "\"p\": {\"first\": 1, \"size\": 67108864}"));
 	/* a name too long for any configuration must not be cut to another one */
 	assert_text_refused(SAVED("", "",
 				  "\"ppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp\": "

@@ -168,7 +168,8 @@ static void fill_tables(struct fixture *fixture)
 	fake_maps.slots = slots;
 	fake_maps.slot_capacity = 7;
 	fake_maps.moves = moves;
-	fake_maps.vips = memory_new(VIP_BUCKETS, sizeof(struct vip_bucket));
+	fake_maps.vips =
+		(struct vip_table){memory_new(VIP_BUCKETS(VIP_SHIFT_MOST), sizeof(struct vip_bucket)), VIP_SHIFT_MOST};
 	entry.service = (struct service){.slot_count = 7};
 	assert_int_equal(vip_table_set(fake_maps.vips, &entry), 0);
 }
@@ -214,7 +215,7 @@ static void records_are_told_one_by_one(void **state)
 		"\"backend\":\"web2\",\"phase\":\"tcp\",\"age_s\":90,\"idle_s\":4,\"closing\":true},"
 		"{\"client\":\"[2001:db8::7]:5\",\"vip\":\"[2001:db8::a]:53\",\"protocol\":\"udp\",\"pool\":null,"
 		"\"backend\":null,\"phase\":\"steady\",\"age_s\":0,\"idle_s\":0,\"closing\":false}]}");
-	free(fake_maps.vips);
+	free(fake_maps.vips.buckets);
 }
 
 static size_t ask(struct fixture *fixture, const char *pool, __u32 from, size_t limit, const char *complete,
@@ -251,7 +252,7 @@ static void records_are_told_in_pieces(void **state)
 	fake_error = 0;
 	fixture->report.dataplane = NULL; /* detached */
 	assert_int_equal(ask(fixture, NULL, 0, 3, "true", "null"), 0);
-	free(fake_maps.vips);
+	free(fake_maps.vips.buckets);
 }
 
 int main(void)

@@ -349,7 +349,8 @@ static void test_a_pool_that_goes_leaves_no_slot(void **state)
 /* Seals the maps: any store into memory is a fault from now on, any system call that writes fails. */
 static void seal(const struct maps *maps, int protection)
 {
-	assert_int_equal(mprotect(maps->vips, VIP_BUCKETS * sizeof(struct vip_bucket), protection), 0);
+	assert_int_equal(
+		mprotect(maps->vips.buckets, VIP_BUCKETS(maps->vips.shift) * sizeof(struct vip_bucket), protection), 0);
 	assert_int_equal(mprotect(maps->slots, SLOTS * sizeof(struct slot), protection), 0);
 	assert_int_equal(mprotect(maps->owners, SLOTS * sizeof(*maps->owners), protection), 0);
 	assert_int_equal(mprotect(maps->backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend), protection), 0);

@@ -5,6 +5,15 @@
 #include <errno.h>
 #include <string.h>
 
+__u32 vip_table_shift(size_t entries)
+{
+	__u32 shift = VIP_SHIFT_MOST;
+
+	while (shift > VIP_SHIFT_LEAST && VIP_BUCKETS(shift) < entries)
+		shift--;
+	return shift;
+}
+
 struct vip_entry vip_key(const struct address *address, __u16 port, __u8 protocol)
 {
 	struct vip_entry key = {.tail = vip_tail(htons(port), protocol, address->family == AF_INET6)};
@@ -32,12 +41,22 @@ static struct vip_entry *bucket_find(struct vip_bucket *bucket, const struct vip
 	return NULL;
 }
 
-struct vip_entry *vip_table_find(struct vip_bucket *table, const struct vip_entry *key)
+static struct vip_bucket *first_of(struct vip_table table, __u64 folded)
+{
+	return &table.buckets[vip_bucket_first(folded, table.shift)];
+}
+
+static struct vip_bucket *second_of(struct vip_table table, __u64 folded)
+{
+	return &table.buckets[vip_bucket_second(folded, table.shift)];
+}
+
+struct vip_entry *vip_table_find(struct vip_table table, const struct vip_entry *key)
 {
 	__u64 folded = fold(key);
-	struct vip_entry *found = bucket_find(&table[vip_bucket_first(folded)], key);
+	struct vip_entry *found = bucket_find(first_of(table, folded), key);
 
-	return found ?: bucket_find(&table[vip_bucket_second(folded)], key);
+	return found ?: bucket_find(second_of(table, folded), key);
 }
 
 /* The bucket's first free entry; *used counts the others. */
@@ -67,7 +86,7 @@ static void service_store(struct vip_entry *to, const struct service *from)
 	__atomic_store_n((__u64 *)&to->service.slot_first, slots, __ATOMIC_RELEASE);
 }
 
-int vip_table_set(struct vip_bucket *table, const struct vip_entry *entry)
+int vip_table_set(struct vip_table table, const struct vip_entry *entry)
 {
 	struct vip_entry *to = vip_table_find(table, entry), *other;
 	__u64 folded = fold(entry);
@@ -77,8 +96,8 @@ int vip_table_set(struct vip_bucket *table, const struct vip_entry *entry)
 		service_store(to, &entry->service);
 		return 0;
 	}
-	to = bucket_free(&table[vip_bucket_first(folded)], &used);
-	other = bucket_free(&table[vip_bucket_second(folded)], &other_used);
+	to = bucket_free(first_of(table, folded), &used);
+	other = bucket_free(second_of(table, folded), &other_used);
 	if (!to || (other && other_used < used))
 		to = other;
 	if (!to)
@@ -87,6 +106,17 @@ int vip_table_set(struct vip_bucket *table, const struct vip_entry *entry)
 	memcpy(to->address, entry->address, sizeof(to->address));
 	__atomic_store_n(&to->tail, entry->tail, __ATOMIC_RELEASE);
 	return 0;
+}
+
+int vip_table_copy(struct vip_table table, struct vip_table from)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < VIP_BUCKETS(from.shift) && !err; i++)
+		for (int j = 0; j < VIP_BUCKET_ENTRIES && !err; j++)
+			if (from.buckets[i].entry[j].tail)
+				err = vip_table_set(table, &from.buckets[i].entry[j]);
+	return err;
 }
 
 void vip_table_remove(struct vip_entry *entry)

@@ -140,6 +140,14 @@ static __u32 wanted_capacity(const struct dataplane *dataplane, const struct pla
 	return capacity < SLUICE_MAX_SLOTS ? capacity : SLUICE_MAX_SLOTS;
 }
 
+/* The table grows, but does not shrink. */
+static __u32 wanted_vip_shift(const struct dataplane *dataplane, const struct plan *plan)
+{
+	__u32 shift = vip_table_shift(plan->vip_count), present = dataplane->maps.vips.shift;
+
+	return present && present < shift ? present : shift;
+}
+
 /* The settings that the program must have for this plan. */
 static struct settings wanted_settings(const struct dataplane *dataplane, const struct plan *plan)
 {
@@ -148,6 +156,7 @@ static struct settings wanted_settings(const struct dataplane *dataplane, const 
 	settings.object = dataplane->object;
 	settings.slot_capacity = wanted_capacity(dataplane, plan);
 	settings.cpus = dataplane->maps.cpus;
+	settings.vip_shift = wanted_vip_shift(dataplane, plan);
 	/* libxdp loads programs as such that take no packets of several buffers */
 	settings.features |= plan->shared ? 0 : dataplane->kernel_features;
 	settings.slow = dataplane->program.settings.slow;
@@ -160,6 +169,8 @@ static bool is_another(enum map map, const struct maps *maps, const struct setti
 		       const struct settings *settings)
 {
 	switch (map) {
+	case MAP_vips:
+		return settings->vip_shift != maps->vips.shift;
 	case MAP_slots:
 	case MAP_owners:
 		return settings->slot_capacity != maps->slot_capacity;
@@ -222,6 +233,8 @@ static int load_anew(struct dataplane *dataplane, const struct settings *setting
 		maps_close(maps);
 		return err;
 	}
+	if (present->vips.buckets && settings->vip_shift != present->vips.shift)
+		vip_table_copy(maps->vips, present->vips);
 	if (present->slots && settings->slot_capacity != present->slot_capacity) {
 		memcpy(maps->slots, present->slots, (size_t)present->slot_capacity * sizeof(struct slot));
 		memcpy(maps->owners, present->owners, (size_t)present->slot_capacity * sizeof(*maps->owners));

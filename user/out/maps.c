@@ -50,8 +50,8 @@ void maps_init(struct maps *maps)
 
 void maps_close(struct maps *maps)
 {
-	if (maps->vips)
-		munmap(maps->vips, VIP_BUCKETS * sizeof(struct vip_bucket));
+	if (maps->vips.buckets)
+		munmap(maps->vips.buckets, VIP_BUCKETS(maps->vips.shift) * sizeof(struct vip_bucket));
 	if (maps->slots)
 		munmap(maps->slots, (size_t)maps->slot_capacity * sizeof(struct slot));
 	if (maps->owners)
@@ -104,28 +104,30 @@ static __u32 element_size(enum map map)
 	}
 }
 
-static __u32 element_count(const struct maps *maps, enum map map, __u32 slot_capacity)
+static __u32 element_count(const struct maps *maps, enum map map, const struct settings *settings)
 {
 	switch (map) {
+	case MAP_vips:
+		return VIP_BUCKETS(settings->vip_shift);
 	case MAP_slots:
 	case MAP_owners:
-		return slot_capacity;
+		return settings->slot_capacity;
 	case MAP_counts:
 		return maps->cpus;
 	default:
-		return map == MAP_vips ? VIP_BUCKETS : SLUICE_MAX_BACKENDS + 1;
+		return SLUICE_MAX_BACKENDS + 1;
 	}
 }
 
-int maps_make_arrays(struct maps *maps, __u32 slot_capacity)
+int maps_make_arrays(struct maps *maps, const struct settings *settings)
 {
+	maps->vips.shift = settings->vip_shift;
 	for (int i = 0; i < MAP_COUNT; i++) {
 		const __u32 size = element_size((enum map)i);
 
 		if (!size || maps->fd[i] >= 0)
 			continue;
-		maps->fd[i] =
-			array_create(map_name((enum map)i), size, element_count(maps, (enum map)i, slot_capacity));
+		maps->fd[i] = array_create(map_name((enum map)i), size, element_count(maps, (enum map)i, settings));
 		if (maps->fd[i] < 0)
 			return maps->fd[i];
 	}
@@ -136,9 +138,13 @@ static bool array_fits(const struct maps *maps, enum map map, const struct bpf_m
 {
 	const __u32 count = array_count(info->value_size, element_size(map));
 
-	if (map == MAP_slots) /* grows; opened before owners, which are as many */
+	/* these two grow; owners, which are as many as slots, are opened after those */
+	if (map == MAP_slots)
 		return info->max_entries == 1 && count && count <= SLUICE_MAX_SLOTS;
-	return info->max_entries == 1 && count == element_count(maps, map, maps->slot_capacity);
+	if (map == MAP_vips)
+		return info->max_entries == 1 && count == VIP_BUCKETS(vip_table_shift(count));
+	return info->max_entries == 1 &&
+	       count == element_count(maps, map, &(struct settings){.slot_capacity = maps->slot_capacity});
 }
 
 /* Whether a pinned map is what this build's program would make. */
@@ -175,6 +181,8 @@ static int open_one(struct maps *maps, const char *folder, struct bpf_object *ob
 		return -EINVAL;
 	if (map == MAP_slots)
 		maps->slot_capacity = array_count(info.value_size, sizeof(struct slot));
+	if (map == MAP_vips)
+		maps->vips.shift = vip_table_shift(array_count(info.value_size, sizeof(struct vip_bucket)));
 	if (map == MAP_flows)
 		maps->flow_capacity = info.max_entries;
 	if (map == MAP_sources)
@@ -251,7 +259,8 @@ static int map_memory(const struct maps *maps, enum map map, size_t length, void
 
 int maps_mmap(struct maps *maps)
 {
-	return map_memory(maps, MAP_vips, VIP_BUCKETS * sizeof(struct vip_bucket), &maps->vips) ?:
+	return map_memory(maps, MAP_vips, VIP_BUCKETS(maps->vips.shift) * sizeof(struct vip_bucket),
+			  &maps->vips.buckets) ?:
 	       map_memory(maps, MAP_slots, (size_t)maps->slot_capacity * sizeof(struct slot), &maps->slots) ?:
 	       map_memory(maps, MAP_owners, (size_t)maps->slot_capacity * sizeof(*maps->owners), &maps->owners) ?:
 	       map_memory(maps, MAP_backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend), &maps->backends) ?:

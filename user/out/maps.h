@@ -6,6 +6,7 @@
 #include <linux/types.h>
 
 #include "abi.h"
+#include "model/vip_table.h"
 
 #define MAPS(MAP)                                                                                                      \
 	MAP(vips)                                                                                                      \
@@ -38,7 +39,7 @@ enum map {
 struct maps {
 	int fd[MAP_COUNT]; /* -1: none */
 	__u32 slot_capacity, flow_capacity, source_capacity, fragment_capacity;
-	struct vip_bucket *vips;	 /* VIP_BUCKETS of them */
+	struct vip_table vips;
 	struct slot *slots;		 /* slot_capacity of them */
 	__u16 *owners;			 /* likewise (slot_store.h) */
 	struct backend *backends;	 /* SLUICE_MAX_BACKENDS + 1 of them */
@@ -64,8 +65,9 @@ void maps_close(struct maps *maps);
  */
 int maps_open_pinned(struct maps *maps, const char *folder);
 
-/* Makes those that are read by address (array.h), where they are not yet. Negative errno. */
-int maps_make_arrays(struct maps *maps, __u32 slot_capacity);
+/* Makes those that are read by address (array.h), where they are not yet, of the sizes in `settings`. Negative errno.
+ */
+int maps_make_arrays(struct maps *maps, const struct settings *settings);
 
 int maps_pin(const struct maps *maps, const char *folder);
 

@@ -114,14 +114,17 @@ static int take_over(struct program *program, struct maps *maps, const struct sl
 int program_load(struct program *program, struct maps *maps, const struct settings *settings)
 {
 	struct sluice_bpf *skeleton;
-	int err = maps_make_arrays(maps, settings->slot_capacity);
+	int err;
 
+	program->settings = *settings;
+	program->settings.cpus = maps->cpus;
+	if (!settings->vip_shift)
+		program->settings.vip_shift = maps->vips.shift ?: VIP_SHIFT_LEAST;
+	err = maps_make_arrays(maps, &program->settings);
 	if (err) {
 		log_error("making the XDP program's maps: %s", strerror(-err));
 		return err;
 	}
-	program->settings = *settings;
-	program->settings.cpus = maps->cpus;
 	skeleton = program_prepare(maps, &program->settings);
 	if (!skeleton)
 		return -EINVAL;

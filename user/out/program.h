@@ -33,7 +33,7 @@ __u32 program_features(void);
 struct sluice_bpf *program_prepare(const struct maps *maps, const struct settings *settings);
 
 /*
- * Loads the program, its setting `cpus` as the maps have it; maps that were -1 are made and put into `maps`. Negative
+ * Loads the program, its setting `cpus` as the maps have it, and `vip_shift` too if it is 0; maps that were -1 are made and put into `maps`. Negative
  * errno with the verifier's words in the log.
  */
 int program_load(struct program *program, struct maps *maps, const struct settings *settings);

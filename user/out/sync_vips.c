@@ -20,7 +20,7 @@ static int key_order(const void *a, const void *b)
 }
 
 /* Writes what is not there yet. Returns how many found no room. */
-static size_t write_entries(struct vip_bucket *table, const struct vip_entry *entries, size_t count)
+static size_t write_entries(struct vip_table table, const struct vip_entry *entries, size_t count)
 {
 	size_t unfit = 0;
 
@@ -34,11 +34,11 @@ static size_t write_entries(struct vip_bucket *table, const struct vip_entry *en
 }
 
 /* Removes what is not wanted; `entries` is sorted. */
-static void remove_others(struct vip_bucket *table, const struct vip_entry *entries, size_t count)
+static void remove_others(struct vip_table table, const struct vip_entry *entries, size_t count)
 {
-	for (size_t i = 0; i < VIP_BUCKETS; i++) {
+	for (size_t i = 0; i < VIP_BUCKETS(table.shift); i++) {
 		for (int j = 0; j < VIP_BUCKET_ENTRIES; j++) {
-			struct vip_entry *present = &table[i].entry[j];
+			struct vip_entry *present = &table.buckets[i].entry[j];
 
 			if (present->tail && !bsearch(present, entries, count, sizeof(*entries), key_order))
 				vip_table_remove(present);
