@@ -62,25 +62,6 @@ int applied_drop(struct agent *agent)
 	return applied_save(agent);
 }
 
-/* A file that has been read before, so it is one, and not too large. NULL if that is not so any more. */
-static char *read_content(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	char *content = NULL;
-	long size = -1;
-
-	if (file && !fseek(file, 0, SEEK_END))
-		size = ftell(file);
-	if (size >= 0) {
-		rewind(file);
-		content = memory_new((size_t)size + 1, 1);
-		content[fread(content, 1, (size_t)size, file)] = '\0';
-	}
-	if (file)
-		fclose(file);
-	return content;
-}
-
 /* The last line of what applied_keep() wrote, without its comment sign; NULL if the file was cut off before it. */
 static char *find_description(const char *content)
 {
@@ -100,11 +81,12 @@ static char *find_description(const char *content)
 static int read_applied(struct agent *agent, const char *path, struct config **config, char **errors)
 {
 	int err = access(path, F_OK) ? -ENOENT : config_file_read(path, config, errors);
+	size_t length;
 	char *content;
 
 	if (err)
 		return err;
-	content = read_content(path);
+	content = file_read(path, &length);
 	agent->state.applied = content ? find_description(content) : NULL;
 	if (agent->state.applied) {
 		agent->applied_text = content;

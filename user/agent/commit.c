@@ -181,6 +181,8 @@ int agent_assign(struct agent *agent, const struct config *config)
 	sweep_again(agent);
 	ids_each_new(agent->state.ids, clear_service, clear_backend, agent->dataplane);
 	forget_reused(agent);
+	if (!dataplane_maps_id(agent->dataplane)) /* the first commit makes the maps and saves the indices with them */
+		return 0;
 	if (!agent_save_ids(agent))
 		return 0;
 	/*

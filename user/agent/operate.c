@@ -150,9 +150,9 @@ int agent_operate(struct agent *agent, const struct control_request *request, js
 		status = 404;
 	} else {
 		probing_changed(agent, grant(agent, &wish, backend, request->uid));
-		err = agent_save_overrides(agent);
 		prober_hurry(agent->prober, backend);
-		agent_commit_now(agent); /* so that the reply shows it done */
+		agent_commit_now(agent); /* so that the reply shows it done; and before a disk is waited for */
+		err = agent_save_overrides(agent);
 		*reply = json_pack("{so so}", "backend", report_backend(&agent->report, wish.pool, wish.backend),
 				   "warnings", find_warnings(agent, &wish, err));
 		status = 200;

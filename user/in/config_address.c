@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <arpa/inet.h>
+#include <asm/byteorder.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,29 +49,38 @@ bool prefix_read(struct reading *reading, const struct node *node, const char *e
 }
 
 /* What can be neither a VIP nor a backend, because no router forwards it or it means something else. */
+#define BAD(af, bits, ...)                                                                                             \
+	{                                                                                                              \
+		{.family = AF_INET##af, .word = {__VA_ARGS__}}, bits                                                   \
+	}
+#define BE(word) __constant_htonl(word)
+
 static const struct {
-	const char *prefix, *what, *advice;
+	struct prefix prefix;
+	const char *what, *advice;
 } unusable[] = {
-	{"0.0.0.0/8", "an unspecified address", ""},
-	{"127.0.0.0/8", "a loopback address", ""},
-	{"224.0.0.0/4", "a multicast address", ""},
-	{"255.255.255.255", "the broadcast address", ""},
-	{"::", "the unspecified address", ""},
-	{"::1", "the loopback address", ""},
-	{"::ffff:0:0/96", "an IPv4-mapped address", ": write it as IPv4"},
-	{"fe80::/10", "a link-local address", ""},
-	{"ff00::/8", "a multicast address", ""},
+	{BAD(, 8, BE(0x00000000)), "an unspecified address", ""},
+	{BAD(, 8, BE(0x7f000000)), "a loopback address", ""},
+	{BAD(, 4, BE(0xe0000000)), "a multicast address", ""},
+	{BAD(, 32, BE(0xffffffff)), "the broadcast address", ""},
+	{BAD(6, 128, 0, 0, 0, 0), "the unspecified address", ""},
+	{BAD(6, 128, 0, 0, 0, BE(1)), "the loopback address", ""},
+	{BAD(6, 96, 0, 0, BE(0xffff), 0), "an IPv4-mapped address", ": write it as IPv4"},
+	{BAD(6, 10, BE(0xfe800000)), "a link-local address", ""},
+	{BAD(6, 8, BE(0xff000000)), "a multicast address", ""},
 };
+
+#undef BAD
+#undef BE
 
 bool address_usable(struct reading *reading, const struct node *node, const struct prefix *prefix)
 {
 	bool single = prefix->length == address_bits(&prefix->address);
 
 	for (size_t i = 0; i < sizeof(unusable) / sizeof(*unusable); i++) {
-		struct prefix bad;
+		const struct prefix *bad = &unusable[i].prefix;
 
-		prefix_parse(unusable[i].prefix, &bad);
-		if (prefix_contains(&bad, &prefix->address) || prefix_contains(prefix, &bad.address)) {
+		if (prefix_contains(bad, &prefix->address) || prefix_contains(prefix, &bad->address)) {
 			source_error(reading->source, node->offset, "%s cannot be used: it %s %s%s", node->text,
 				     single ? "is" : "contains", unusable[i].what, unusable[i].advice);
 			return false;

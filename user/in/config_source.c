@@ -19,10 +19,18 @@
 #define SHOWN_AFTER   60    /* ... and from it on */
 #define SECRET_DIGITS 24    /* so many hex digits in a row may be of hash_key: not to be shown */
 
+/* Nearly all that a configuration is made of, and it needs no closer look. */
+static bool is_printable(char byte)
+{
+	return byte >= 0x20 && byte < 0x7f;
+}
+
 bool source_text_plain(const char *text, size_t size, size_t *bad)
 {
 	for (size_t i = 0, length; i < size; i += length) {
-		length = text_utf8_length(text + i, size - i);
+		length = is_printable(text[i]) ? 1 : text_utf8_length(text + i, size - i);
+		if (is_printable(text[i]))
+			continue;
 		*bad = i;
 		if (!length || text_is_control(text + i, length))
 			return false;
@@ -182,7 +190,9 @@ static int check_bytes(struct source *source)
 	for (size_t i = 0, length; i < source->size; i += length) {
 		const char *s = source->text + i;
 
-		length = text_utf8_length(s, source->size - i);
+		length = is_printable(*s) ? 1 : text_utf8_length(s, source->size - i);
+		if (is_printable(*s))
+			continue;
 		if (!length) {
 			source_error(source, i, "the file is not UTF-8: byte 0x%02x", (unsigned char)s[0]);
 			return -EINVAL;

@@ -215,12 +215,14 @@ bool value_bool(struct source *source, const struct node *node, bool *out)
 bool value_name(struct source *source, const struct node *node, const char *what, const char **out)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	const char *name = node->text;
 	char expected[64];
-	const char *name;
 
-	snprintf(expected, sizeof(expected), "the name of a %s", what);
-	if (!value_text(source, node, expected, &name))
+	if (node->kind != NODE_SCALAR || value_is_nothing(node)) {
+		snprintf(expected, sizeof(expected), "the name of a %s", what);
+		value_unexpected(source, node, expected);
 		return false;
+	}
 	if (!*name)
 		source_error(source, node->offset, "the name of a %s is empty", what);
 	else if (name[strspn(name, allowed)])

@@ -72,6 +72,35 @@ int file_replace(const char *path, const void *data, size_t length, unsigned int
 	return sync_folder(path);
 }
 
+char *file_read(const char *path, size_t *length)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
+	size_t room = 4096;
+	char *data = memory_new(room, 1);
+
+	for (*length = 0; fd >= 0;) {
+		ssize_t got = read(fd, data + *length, room - 1 - *length);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		err = got < 0 ? errno : 0;
+		if (got <= 0)
+			break;
+		*length += (size_t)got;
+		if (*length == room - 1)
+			data = memory_resize(data, room *= 2, 1);
+	}
+	err = fd < 0 ? errno : err;
+	if (fd >= 0)
+		close(fd);
+	data[*length] = '\0';
+	if (!err)
+		return data;
+	free(data);
+	errno = err;
+	return NULL;
+}
+
 int file_remove(const char *path)
 {
 	if (unlink(path))

@@ -17,6 +17,12 @@ enum file_how {
  */
 int file_replace(const char *path, const void *data, size_t length, unsigned int how);
 
+/*
+ * All that is in a regular file, with a NUL behind it, to be freed; its length goes to *length. NULL with errno: EISDIR
+ * and so on.
+ */
+char *file_read(const char *path, size_t *length);
+
 /* Removes the file, and a crash of the host does not bring it back. 0, also if there was none; or a negative errno. */
 int file_remove(const char *path);
 

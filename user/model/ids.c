@@ -264,9 +264,10 @@ void ids_reserve(struct ids *ids, const struct service_move *moves)
 
 static void backend_key(char key[KEY_MAX], const char *pool, const struct address *backend)
 {
-	char text[ADDRESS_TEXT];
+	char *end = stpncpy(key, pool, CONFIG_NAME_MAX);
 
-	snprintf(key, KEY_MAX, "%s/%s", pool, address_format(backend, text));
+	*end++ = '/';
+	address_format(backend, end);
 }
 
 int ids_assign(struct ids *ids, const struct config *config)

@@ -57,46 +57,45 @@ int snapshot_repair_folder(const char *folder, int *lock)
 json_t *snapshot_read(const char *folder, const char *name, char **why)
 {
 	char *path = memory_format("%s/%s.json", folder, name);
-	FILE *file = fopen(path, "re");
+	size_t length;
+	char *text = file_read(path, &length);
 	json_error_t error;
 	json_t *content = NULL;
 
 	*why = NULL;
-	if (file) {
-		content = json_loadf(file, JSON_REJECT_DUPLICATES, &error);
+	if (text) {
+		content = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
 		if (!content)
 			*why = memory_format("%s:%d:%d: %s", path, error.line, error.column, error.text);
-		fclose(file);
 	} else if (errno != ENOENT && errno != ENOTDIR) {
 		*why = memory_format("%s: %s", path, strerror(errno));
 	}
+	free(text);
 	free(path);
 	return content;
 }
 
 /* Nothing to write: a disk that is full or read-only then neither stops a start nor a reload. */
-static bool is_on_disk(const char *folder, const char *name, const json_t *content)
+static bool is_on_disk(const char *path, const char *text, size_t length)
 {
-	char *why;
-	json_t *present = snapshot_read(folder, name, &why);
-	bool same = json_equal(present, content);
+	size_t present_length;
+	char *present = file_read(path, &present_length);
+	bool same = present && present_length == length && memcmp(present, text, length) == 0;
 
-	free(why);
-	json_decref(present);
+	free(present);
 	return same;
 }
 
 int snapshot_write(const char *folder, const char *name, enum snapshot_how how, const json_t *content)
 {
 	bool durable = how == SNAPSHOT_DURABLE;
-
-	if (durable && is_on_disk(folder, name, content))
-		return 0;
-
 	char *path = memory_format("%s/%s.json", folder, name);
 	char *text = json_dumps(content, durable ? JSON_COMPACT | JSON_SORT_KEYS : JSON_COMPACT);
-	int err = text ? file_replace(path, text, strlen(text), durable ? 0 : FILE_QUICK) : -ENOMEM;
+	size_t length = text ? strlen(text) : 0;
+	int err = text ? 0 : -ENOMEM;
 
+	if (!err && !(durable && is_on_disk(path, text, length)))
+		err = file_replace(path, text, length, durable ? 0 : FILE_QUICK);
 	free(text);
 	free(path);
 	return err;
