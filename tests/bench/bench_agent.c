@@ -151,7 +151,6 @@ static void load_program(struct lab *lab)
 		settings.slot_capacity *= 2;
 	if (program_load(&lab->program, &lab->maps, &settings))
 		fail("cannot load the program: are you root?");
-	lab->maps.slot_capacity = settings.slot_capacity;
 	if (maps_mmap(&lab->maps))
 		fail("cannot map the maps into memory");
 }

@@ -116,7 +116,6 @@ static int lab_open(struct lab *lab, size_t pools, size_t backends)
 	program_init(&lab->program);
 	err = ids_assign(lab->state.ids, lab->state.config);
 	err = err ?: program_load(&lab->program, &lab->maps, &settings);
-	lab->maps.slot_capacity = settings.slot_capacity;
 	err = err ?: maps_mmap(&lab->maps);
 	if (err)
 		return err;

@@ -179,7 +179,6 @@ static inline int lab_load_with(struct program *program, struct maps *maps, stru
 	program_init(program);
 	err = program_load(program, maps, settings);
 	*settings = program->settings;
-	maps->slot_capacity = settings->slot_capacity;
 	return err ?: maps_mmap(maps);
 }
 

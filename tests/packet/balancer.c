@@ -37,7 +37,6 @@ struct balancer *balancer_new(void)
 	flow_key_expand(&settings.key, config->hash_key);
 	config_free(config);
 	assert_int_equal(program_load(&balancer->program, &balancer->maps, &settings), 0);
-	balancer->maps.slot_capacity = SLOTS;
 	balancer->maps.flow_capacity = FLOW_RECORDS;
 	assert_int_equal(maps_mmap(&balancer->maps), 0);
 	sample_network(&balancer->state.network);

@@ -82,7 +82,6 @@ static int load(struct fixture *fixture)
 	program_init(&fixture->program);
 	fixture->slow = -1;
 	err = program_load(&fixture->program, &fixture->maps, &settings);
-	fixture->maps.slot_capacity = FIXTURE_SLOTS;
 	if (!err)
 		err = maps_mmap(&fixture->maps);
 	if (!err && bpf_map_lookup_elem(fixture->maps.fd[MAP_programs], &settings.slow, &id))

@@ -81,7 +81,6 @@ static void lab_open(struct lab *lab, unsigned int number)
 	fuzz_world_make(&lab->world, number);
 	program_init(&lab->program);
 	maps_init(&lab->maps);
-	lab->maps.slot_capacity = lab->world.settings.slot_capacity;
 	if (!(program_features() & FEATURE_MULTI))
 		lab->world.settings.features &= ~FEATURE_MULTI;
 	if (program_load(&lab->program, &lab->maps, &lab->world.settings) || maps_mmap(&lab->maps))

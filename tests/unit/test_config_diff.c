@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "model/config_diff.h"
+#include "unit/config_diff_lines.h"
 #include "unit/sample.h"
 
 /* Two equal configurations, one of which a test changes. All names are sorted, as the parser leaves them. */
@@ -87,28 +88,6 @@ static int teardown(void **state)
 {
 	free(*state);
 	return 0;
-}
-
-/* The changes, one a line: "change what: detail"; and a warning below its change. */
-static void expect_knowing(const struct health *health, const struct config *from, const struct config *to,
-			   const char *lines)
-{
-	json_t *changes = config_diff(from, to, health), *change;
-	char text[4096] = "";
-	size_t i;
-
-	json_array_foreach(changes, i, change) {
-		const char *warning = json_string_value(json_object_get(change, "warning"));
-
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s: %s\n",
-			 json_string_value(json_object_get(change, "change")),
-			 json_string_value(json_object_get(change, "what")),
-			 json_string_value(json_object_get(change, "detail")));
-		if (warning)
-			snprintf(text + strlen(text), sizeof(text) - strlen(text), "    warning: %s\n", warning);
-	}
-	json_decref(changes);
-	assert_string_equal(text, lines);
 }
 
 static void expect(const struct config *from, const struct config *to, const char *lines)

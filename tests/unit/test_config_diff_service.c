@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "model/config_diff.h"
+#include "unit/config_diff_lines.h"
 
 /* Keys of the top level, of pool web, of its backend web1 and of service www; another pool is there for rules. */
 struct keys {
@@ -31,32 +31,12 @@ static struct config *read_keys(const struct keys *keys)
 	return config;
 }
 
-static void expect_of(const struct config *from, const struct config *to, const char *lines)
-{
-	json_t *changes = config_diff(from, to, NULL), *change;
-	char text[8192] = "";
-	size_t i;
-
-	json_array_foreach(changes, i, change) {
-		const char *warning = json_string_value(json_object_get(change, "warning"));
-
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s: %s\n",
-			 json_string_value(json_object_get(change, "change")),
-			 json_string_value(json_object_get(change, "what")),
-			 json_string_value(json_object_get(change, "detail")));
-		if (warning)
-			snprintf(text + strlen(text), sizeof(text) - strlen(text), "    warning: %s\n", warning);
-	}
-	json_decref(changes);
-	assert_string_equal(text, lines);
-}
-
 static void expect(struct keys before, struct keys after, const char *lines)
 {
 	struct config *from = read_keys(&before), *to = read_keys(&after), *again = read_keys(&after);
 
-	expect_of(from, to, lines);
-	expect_of(to, again, "");
+	expect_knowing(NULL, from, to, lines);
+	expect_knowing(NULL, to, again, "");
 	config_free(from);
 	config_free(to);
 	config_free(again);
@@ -110,16 +90,16 @@ static void new_services_tell_what_is_not_usual(void **state)
 	struct config *config = read_keys(&keys);
 
 	(void)state;
-	expect_of(NULL, config,
-		  "add interface eth0: mode auto, attach exclusive\n"
-		  "add pool other: forward ipip, table_size 65537\n"
-		  "add backend other/o1: address 10.0.0.12, weight 100\n"
-		  "add pool spare: forward ipip, table_size 65537\n"
-		  "add pool web: forward ipip, table_size 65537, outer df false, outer ttl 5, "
-		  "outer source 10.99.0.0/16, quic config 1 2 bytes\n"
-		  "add backend web/web1: address 10.0.0.11, weight 100, server_id 0a0b, local true\n"
-		  "add service www: address 192.0.2.10, ports 443/tcp, pool web, mss 1400, "
-		  "limits source packets 10 with burst 1, source 10.0.0.0/8 pool other, source 192.0.2.1 deny\n");
+	expect_knowing(NULL, NULL, config,
+		       "add interface eth0: mode auto, attach exclusive\n"
+		       "add pool other: forward ipip, table_size 65537\n"
+		       "add backend other/o1: address 10.0.0.12, weight 100\n"
+		       "add pool spare: forward ipip, table_size 65537\n"
+		       "add pool web: forward ipip, table_size 65537, outer df false, outer ttl 5, "
+		       "outer source 10.99.0.0/16, quic config 1 2 bytes\n"
+		       "add backend web/web1: address 10.0.0.11, weight 100, server_id 0a0b, local true\n"
+		       "add service www: address 192.0.2.10, ports 443/tcp, pool web, mss 1400, "
+		       "limits source packets 10 with burst 1, source 10.0.0.0/8 pool other, source 192.0.2.1 deny\n");
 	config_free(config);
 }
 

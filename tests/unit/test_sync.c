@@ -38,7 +38,6 @@ static int begin(void **state)
 	program_init(&bench->program);
 	if (program_load(&bench->program, &bench->maps, &settings))
 		return -1;
-	bench->maps.slot_capacity = SLOTS;
 	if (maps_mmap(&bench->maps))
 		return -1;
 	bench->state.ids = ids_new();

@@ -5,14 +5,15 @@
  *
  * libbpf lets a program have the address of a value for global variables alone, whose size is fixed when they are
  * compiled. So the programs name the map, and when libbpf has put its descriptor into their instructions, these are
- * changed from "address of the map" to "address of its value" (BPF_PSEUDO_MAP_VALUE, Linux 5.2).
+ * changed from "address of the map" to "address of its value" (BPF_PSEUDO_MAP_VALUE, Linux 5.2). Values of more than 4
+ * MiB need Linux 6.0.
  */
 #ifndef SLUICE_ARRAY_H
 #define SLUICE_ARRAY_H
 
 #include <linux/types.h>
 
-/* Creates such a map of `count` elements, all zero. Its descriptor, or a negative errno. */
+/* Creates such a map of `count` elements, all zero. Its descriptor, or a negative errno: -E2BIG before Linux 6.0. */
 int array_create(const char *name, __u32 element_size, __u32 count);
 
 /* The number of its elements, from what the kernel tells of it; 0: it is none of them. */

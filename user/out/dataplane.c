@@ -222,7 +222,6 @@ static int load_anew(struct dataplane *dataplane, const struct settings *setting
 		return err;
 	err = program_load(program, maps, settings);
 	if (!err) {
-		maps->slot_capacity = settings->slot_capacity;
 		maps->flow_capacity = settings->flow_capacity;
 		maps->source_capacity = settings->source_capacity;
 		maps->fragment_capacity = settings->fragment_capacity;

@@ -48,22 +48,68 @@ void maps_init(struct maps *maps)
 	maps->cpus = cpus_possible();
 }
 
+/* Of the maps that programs read by address (array.h); 0: of another one. */
+static __u32 element_size(enum map map)
+{
+	switch (map) {
+	case MAP_vips:
+		return sizeof(struct vip_bucket);
+	case MAP_slots:
+		return sizeof(struct slot);
+	case MAP_owners:
+		return sizeof(__u16);
+	case MAP_backends:
+		return sizeof(struct backend);
+	case MAP_counts:
+		return sizeof(struct count_page);
+	default:
+		return 0;
+	}
+}
+
+static __u32 element_count(const struct maps *maps, enum map map)
+{
+	switch (map) {
+	case MAP_vips:
+		return VIP_BUCKETS(maps->vips.shift);
+	case MAP_slots:
+	case MAP_owners:
+		return maps->slot_capacity;
+	case MAP_counts:
+		return maps->cpus;
+	default:
+		return SLUICE_MAX_BACKENDS + 1;
+	}
+}
+
+/* Bytes of a map that is mapped into memory. */
+static size_t mapped_size(const struct maps *maps, enum map map)
+{
+	switch (map) {
+	case MAP_moves:
+		return SLUICE_MAX_SERVICES * sizeof(*maps->moves);
+	case MAP_options:
+		return SLUICE_MAX_SERVICES * sizeof(*maps->options);
+	default:
+		return (size_t)element_size(map) * element_count(maps, map);
+	}
+}
+
+static void unmap(const struct maps *maps, enum map map, void *memory)
+{
+	if (memory)
+		munmap(memory, mapped_size(maps, map));
+}
+
 void maps_close(struct maps *maps)
 {
-	if (maps->vips.buckets)
-		munmap(maps->vips.buckets, VIP_BUCKETS(maps->vips.shift) * sizeof(struct vip_bucket));
-	if (maps->slots)
-		munmap(maps->slots, (size_t)maps->slot_capacity * sizeof(struct slot));
-	if (maps->owners)
-		munmap(maps->owners, (size_t)maps->slot_capacity * sizeof(*maps->owners));
-	if (maps->backends)
-		munmap(maps->backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend));
-	if (maps->moves)
-		munmap(maps->moves, SLUICE_MAX_SERVICES * sizeof(struct service_move));
-	if (maps->options)
-		munmap(maps->options, SLUICE_MAX_SERVICES * sizeof(struct service_options));
-	if (maps->counts)
-		munmap(maps->counts, maps->cpus * sizeof(struct count_page));
+	unmap(maps, MAP_vips, maps->vips.buckets);
+	unmap(maps, MAP_slots, maps->slots);
+	unmap(maps, MAP_owners, maps->owners);
+	unmap(maps, MAP_backends, maps->backends);
+	unmap(maps, MAP_moves, maps->moves);
+	unmap(maps, MAP_options, maps->options);
+	unmap(maps, MAP_counts, maps->counts);
 	for (int i = 0; i < MAP_COUNT; i++)
 		if (maps->fd[i] >= 0)
 			close(maps->fd[i]);
@@ -85,49 +131,16 @@ __u32 map_id(const struct maps *maps, enum map map)
 	return maps->fd[map] >= 0 && !map_info(maps->fd[map], &info) ? info.id : 0;
 }
 
-/* Of the maps that programs read by address (array.h); 0: of another one. */
-static __u32 element_size(enum map map)
-{
-	switch (map) {
-	case MAP_vips:
-		return sizeof(struct vip_bucket);
-	case MAP_slots:
-		return sizeof(struct slot);
-	case MAP_owners:
-		return sizeof(__u16);
-	case MAP_backends:
-		return sizeof(struct backend);
-	case MAP_counts:
-		return sizeof(struct count_page);
-	default:
-		return 0;
-	}
-}
-
-static __u32 element_count(const struct maps *maps, enum map map, const struct settings *settings)
-{
-	switch (map) {
-	case MAP_vips:
-		return VIP_BUCKETS(settings->vip_shift);
-	case MAP_slots:
-	case MAP_owners:
-		return settings->slot_capacity;
-	case MAP_counts:
-		return maps->cpus;
-	default:
-		return SLUICE_MAX_BACKENDS + 1;
-	}
-}
-
 int maps_make_arrays(struct maps *maps, const struct settings *settings)
 {
 	maps->vips.shift = settings->vip_shift;
+	maps->slot_capacity = settings->slot_capacity;
 	for (int i = 0; i < MAP_COUNT; i++) {
 		const __u32 size = element_size((enum map)i);
 
 		if (!size || maps->fd[i] >= 0)
 			continue;
-		maps->fd[i] = array_create(map_name((enum map)i), size, element_count(maps, (enum map)i, settings));
+		maps->fd[i] = array_create(map_name((enum map)i), size, element_count(maps, (enum map)i));
 		if (maps->fd[i] < 0)
 			return maps->fd[i];
 	}
@@ -143,8 +156,7 @@ static bool array_fits(const struct maps *maps, enum map map, const struct bpf_m
 		return info->max_entries == 1 && count && count <= SLUICE_MAX_SLOTS;
 	if (map == MAP_vips)
 		return info->max_entries == 1 && count == VIP_BUCKETS(vip_table_shift(count));
-	return info->max_entries == 1 &&
-	       count == element_count(maps, map, &(struct settings){.slot_capacity = maps->slot_capacity});
+	return info->max_entries == 1 && count == element_count(maps, map);
 }
 
 /* Whether a pinned map is what this build's program would make. */
@@ -243,9 +255,9 @@ int maps_pin(const struct maps *maps, const char *folder)
 	return err;
 }
 
-static int map_memory(const struct maps *maps, enum map map, size_t length, void *out)
+static int map_memory(const struct maps *maps, enum map map, void *out)
 {
-	void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, maps->fd[map], 0);
+	void *memory = mmap(NULL, mapped_size(maps, map), PROT_READ | PROT_WRITE, MAP_SHARED, maps->fd[map], 0);
 
 	if (memory == MAP_FAILED) {
 		int err = -errno;
@@ -259,12 +271,11 @@ static int map_memory(const struct maps *maps, enum map map, size_t length, void
 
 int maps_mmap(struct maps *maps)
 {
-	return map_memory(maps, MAP_vips, VIP_BUCKETS(maps->vips.shift) * sizeof(struct vip_bucket),
-			  &maps->vips.buckets) ?:
-	       map_memory(maps, MAP_slots, (size_t)maps->slot_capacity * sizeof(struct slot), &maps->slots) ?:
-	       map_memory(maps, MAP_owners, (size_t)maps->slot_capacity * sizeof(*maps->owners), &maps->owners) ?:
-	       map_memory(maps, MAP_backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend), &maps->backends) ?:
-	       map_memory(maps, MAP_moves, SLUICE_MAX_SERVICES * sizeof(struct service_move), &maps->moves) ?:
-	       map_memory(maps, MAP_options, SLUICE_MAX_SERVICES * sizeof(struct service_options), &maps->options) ?:
-	       map_memory(maps, MAP_counts, maps->cpus * sizeof(struct count_page), &maps->counts);
+	return map_memory(maps, MAP_vips, &maps->vips.buckets) ?:
+	       map_memory(maps, MAP_slots, &maps->slots) ?:
+	       map_memory(maps, MAP_owners, &maps->owners) ?:
+	       map_memory(maps, MAP_backends, &maps->backends) ?:
+	       map_memory(maps, MAP_moves, &maps->moves) ?:
+	       map_memory(maps, MAP_options, &maps->options) ?:
+	       map_memory(maps, MAP_counts, &maps->counts);
 }

@@ -122,7 +122,9 @@ int program_load(struct program *program, struct maps *maps, const struct settin
 		program->settings.vip_shift = maps->vips.shift ?: VIP_SHIFT_LEAST;
 	err = maps_make_arrays(maps, &program->settings);
 	if (err) {
-		log_error("making the XDP program's maps: %s", strerror(-err));
+		log_error("making the XDP program's maps: %s",
+			  err == -E2BIG ? "this kernel takes no values of several megabytes: 6.0 or later is needed"
+					: strerror(-err));
 		return err;
 	}
 	skeleton = program_prepare(maps, &program->settings);
