@@ -8,10 +8,15 @@
 #include "maps.h"
 #include "packet.h"
 
+static __always_inline bool is_denying(bool v6)
+{
+	return v6 ? feature(FEATURE_DENY6) : feature(FEATURE_DENY4);
+}
+
 /* `source`: one word, or four for IPv6; in the packet itself or a copy. */
 static __always_inline bool is_denied(const __be32 *source, bool v6)
 {
-	if (!(settings.features & (v6 ? FEATURE_DENY6 : FEATURE_DENY4)))
+	if (!is_denying(v6))
 		return false;
 	if (v6) {
 		struct deny_key6 key = {.prefixlen = 128};

@@ -89,14 +89,13 @@ static __always_inline __u32 mend_more4(struct mending *mending, const struct pa
 {
 	__u32 sum = 0;
 
-	if (settings.features & FEATURE_ID &&
-	    !(*(const __be16 *)(backend->header + OUTER4(frag_off)) & bpf_htons(IP4_DF))) {
+	if (feature(FEATURE_ID) && !(*(const __be16 *)(backend->header + OUTER4(frag_off)) & bpf_htons(IP4_DF))) {
 		__u16 id = bpf_get_prandom_u32(); /* RFC 6864 wants it to differ while fragments may be on their way */
 
 		mend(mending, OUTER4(id), id, sizeof(id));
 		sum += id;
 	}
-	if (!gue && settings.features & FEATURE_ENTROPY) {
+	if (!gue && feature(FEATURE_ENTROPY)) {
 		__u32 bits = entropy(p, backend);
 
 		mend(mending, OUTER4(saddr), bits, sizeof(bits));
@@ -130,7 +129,7 @@ static __always_inline enum reason encap_in4(struct packet *p, const struct back
 		mend(&mending, OUTER4(protocol), protocol, 1);
 		sum += bpf_htons(protocol);
 	}
-	if (settings.features & (FEATURE_ID | FEATURE_ENTROPY))
+	if (feature(FEATURE_ID | FEATURE_ENTROPY))
 		sum += mend_more4(&mending, p, backend, gue);
 	mend(&mending, OUTER4(check), base ^ checksum_finish(sum), sizeof(base));
 	put_header(frame, backend, push, &mending);
@@ -163,7 +162,7 @@ static __always_inline enum reason encap_in6(struct packet *p, const struct back
 	ip = frame + sizeof(struct ethhdr);
 	if (gue)
 		mend_udp(p, (struct udphdr *)(ip + 1));
-	else if (settings.features & FEATURE_ENTROPY)
+	else if (feature(FEATURE_ENTROPY))
 		ip->saddr.s6_addr32[3] |= entropy(p, backend);
 	return REASON_go_on;
 }

@@ -113,7 +113,7 @@ static __always_inline __u32 flow_decide(const struct flow_ask *ask)
 		    (record || phase_is_recording(ask->slot.phase) || phase_is_recording(ask->move)))
 			record_put(ask, record, backend, now);
 	}
-	if (settings.features & FEATURE_SECOND_HOP)
+	if (feature(FEATURE_SECOND_HOP))
 		other = flow_other(ask, backend, stays);
 	return backend | (__u32)(other != backend ? other : 0) << 16;
 }

@@ -9,9 +9,7 @@
 #include "abi.h"
 #include "backends_map.h"
 #include "reasons.h"
-
-/* Constants once the program is loaded, so the verifier drops what is not configured. */
-const volatile struct settings settings = {};
+#include "setting.h"
 
 /* User space writes it through mmap, as slots below. Both, backends and counts are read by address: array.h. */
 struct {
@@ -22,10 +20,10 @@ struct {
 	__type(value, struct vip_bucket);
 } vips SEC(".maps");
 
-/* `index`: vip_bucket_first() or its like, with settings.vip_shift. */
-static __always_inline const struct vip_bucket *vip_bucket_at(__u64 index)
+/* `place`: vip_place_first() or its like, with setting(vip_shift). */
+static __always_inline const struct vip_entry *vip_entry_at(__u64 place)
 {
-	return array_of(vips) + index;
+	return array_of(vips)->entry + place;
 }
 
 /*
@@ -60,7 +58,7 @@ struct {
 /* NULL: there is no such slot. */
 static __always_inline const __u64 *slot_at(__u32 index)
 {
-	return index < settings.slot_capacity ? (const __u64 *)(array_of(slots) + index) : NULL;
+	return index < setting(slot_capacity) ? (const __u64 *)(array_of(slots) + index) : NULL;
 }
 
 /* As many: what packets read first (flow.h). */
@@ -75,7 +73,7 @@ struct {
 /* NULL: there is no such slot. */
 static __always_inline const __u16 *owner_at(__u32 index)
 {
-	return index < settings.slot_capacity ? array_of(owners) + index : NULL;
+	return index < setting(slot_capacity) ? array_of(owners) + index : NULL;
 }
 
 /* Of all CPUs, bounded: the least recently used record gives way. Only slots in transition write to it. */
@@ -189,7 +187,7 @@ static __always_inline struct count_page *count_page(void)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 
-	return cpu < settings.cpus ? array_of(counts) + cpu : NULL;
+	return cpu < setting(cpus) ? array_of(counts) + cpu : NULL;
 }
 
 #endif

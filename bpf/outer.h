@@ -29,11 +29,13 @@ static __always_inline __u32 encap_overhead(__u8 encap)
 	return 0;
 }
 
+/*
+ * The complement of both halves' ones' complement sum. Of the product, bits 32 to 47 are both halves added up, and the
+ * carry of their sum in bits 16 to 31.
+ */
 static __always_inline __u16 checksum_finish(__u32 sum)
 {
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
+	return ~(sum * 0x100010001ULL >> 32);
 }
 
 #endif

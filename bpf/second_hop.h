@@ -71,7 +71,7 @@ static __always_inline void push_second_hop(struct packet *p, const struct backe
 {
 	const struct backend *other = backend_at(p->other);
 
-	if (!(settings.features & FEATURE_SECOND_HOP) || likely(!p->other) || p->protocol == IPPROTO_UDP ||
+	if (!(feature(FEATURE_SECOND_HOP)) || likely(!p->other) || p->protocol == IPPROTO_UDP ||
 	    !(backend->flags & BACKEND_SECOND_HOP))
 		return;
 	if (other->encap == ENCAP_GUE4)

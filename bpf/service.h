@@ -10,62 +10,93 @@
 #include "maps.h"
 #include "packet.h"
 
-/* The entry of a bucket that has this key; `address` is two words for IPv6, the low half of one for IPv4. */
-static __always_inline const struct service *bucket_find(__u64 index, __u32 tail, const __u64 address[2], bool v6)
+/* A VIP as its entry has it: `address` is two words for IPv6, the low half of one for IPv4. */
+struct vip_wanted {
+	__u64 address[2];
+	__u32 tail;
+};
+
+static __always_inline bool entry_is(const struct vip_entry *entry, const struct vip_wanted *wanted, bool v6)
 {
-	const struct vip_bucket *bucket = vip_bucket_at(index);
+	const __u64 *has = (const __u64 *)entry->address;
 
-	barrier_var(bucket); /* or it is found anew for each entry */
-	assume(bucket);
+	return entry->tail == wanted->tail && (v6 ? has[0] == wanted->address[0] && has[1] == wanted->address[1]
+						  : entry->address[0] == (__u32)wanted->address[0]);
+}
+
+static __always_inline const struct service *bucket_find(__u64 place, const struct vip_wanted *wanted, bool v6)
+{
+	const struct vip_entry *entry = vip_entry_at(place & -VIP_BUCKET_ENTRIES);
+
+	barrier_var(entry); /* or it is found anew for each */
+	assume(entry);
 #pragma unroll
-	for (int i = 0; i < VIP_BUCKET_ENTRIES; i++) {
-		const struct vip_entry *entry = &bucket->entry[i];
-		const __u64 *has = (const __u64 *)entry->address;
-
-		if (entry->tail == tail &&
-		    (v6 ? has[0] == address[0] && has[1] == address[1] : entry->address[0] == (__u32)address[0]))
-			return &entry->service;
-	}
+	for (int i = 0; i < VIP_BUCKET_ENTRIES; i++)
+		if (entry_is(&entry[i], wanted, v6))
+			return &entry[i].service;
 	return NULL;
 }
 
-static __always_inline const struct service *vip_find(__be16 port, __u8 protocol, const __u64 address[2], bool v6)
+static __always_inline __u64 vip_hash(const struct vip_wanted *wanted, bool v6)
 {
-	__u32 tail = vip_tail(port, protocol, v6);
-	__u64 folded = v6 ? vip_fold6(address, tail) : vip_fold4(address[0], tail);
-	const struct service *found = bucket_find(vip_bucket_first(folded, settings.vip_shift), tail, address, v6);
-
-	return likely(found) ? found : bucket_find(vip_bucket_second(folded, settings.vip_shift), tail, address, v6);
+	return v6 ? vip_hash6(wanted->address, wanted->tail) : vip_hash4(wanted->address[0], wanted->tail);
 }
 
-static __always_inline const struct service *prefix_find(__be16 port, __u8 protocol, const __u64 address[2], bool v6)
+static __always_inline const struct service *vip_find(const struct vip_wanted *wanted, bool v6)
 {
+	const __u64 hash = vip_hash(wanted, v6);
+
+	return bucket_find(vip_place_first(hash, setting(vip_shift)), wanted, v6)
+		       ?: bucket_find(vip_place_second(hash, setting(vip_shift)), wanted, v6);
+}
+
+static __always_inline const struct service *prefix_find(const struct vip_wanted *wanted, bool v6)
+{
+	const __u8 protocol = vip_tail_protocol(wanted->tail);
+	const __be16 port = vip_tail_port(wanted->tail);
+
 	if (v6) {
 		struct prefix_key6 key = {.prefixlen = PREFIX_KEY_FIXED_BITS + 128, .protocol = protocol, .port = port};
 
-		__builtin_memcpy(key.address, address, sizeof(key.address));
+		__builtin_memcpy(key.address, wanted->address, sizeof(key.address));
 		return bpf_map_lookup_elem(&prefixes6, &key);
 	}
 	struct prefix_key4 key = {.prefixlen = PREFIX_KEY_FIXED_BITS + 32,
 				  .protocol = protocol,
 				  .port = port,
-				  .address = (__u32)address[0]};
+				  .address = (__u32)wanted->address[0]};
 
 	return bpf_map_lookup_elem(&prefixes4, &key);
 }
 
-static __always_inline const struct service *find(__be16 port, __u8 protocol, const __u64 address[2], bool v6)
+/*
+ * Functions of their own, as few packets come here: VIPs that do not have their own place, and what no service has,
+ * port or address.
+ */
+static __always_inline const struct service *find(struct vip_wanted wanted, bool v6)
 {
-	const struct service *found = vip_find(port, protocol, address, v6);
+	const struct vip_wanted any = {.address = {wanted.address[0], wanted.address[1]},
+				       .tail = vip_tail(0, vip_tail_protocol(wanted.tail), v6)};
+	const struct service *found = vip_find(&wanted, v6);
 
-	if (!found && settings.features & FEATURE_ANY_PORT)
-		found = vip_find(0, protocol, address, v6);
-	if (found || !(settings.features & (v6 ? FEATURE_PREFIX6 : FEATURE_PREFIX4)))
+	if (!found && feature(FEATURE_ANY_PORT))
+		found = vip_find(&any, v6);
+	if (found || !(v6 ? feature(FEATURE_PREFIX6) : feature(FEATURE_PREFIX4)))
 		return found;
-	found = prefix_find(port, protocol, address, v6);
-	if (!found && settings.features & FEATURE_ANY_PORT)
-		found = prefix_find(0, protocol, address, v6);
+	found = prefix_find(&wanted, v6);
+	if (!found && feature(FEATURE_ANY_PORT))
+		found = prefix_find(&any, v6);
 	return found;
+}
+
+static __noinline const struct service *find4(__u32 tail, __u32 address)
+{
+	return find((struct vip_wanted){.tail = tail, .address = {address}}, false);
+}
+
+static __noinline const struct service *find6(__u32 tail, __u64 first, __u64 second)
+{
+	return find((struct vip_wanted){.tail = tail, .address = {first, second}}, true);
 }
 
 /* Broadcast or multicast (IEEE 802, the I/G bit): every balancer of the segment gets such a frame and would send it on.
@@ -95,9 +126,15 @@ static __always_inline const struct service *service_find(const struct packet *p
 {
 	const __be32 *vip = packet_vip(p, v6);
 	const __u64 *words = (const __u64 *)vip;
-	const __u64 address[2] = {v6 ? words[0] : (__u32)*vip, v6 ? words[1] : 0};
+	const struct vip_wanted wanted = {.tail = vip_tail(packet_vip_port(p, v6), p->protocol, v6),
+					  .address = {v6 ? words[0] : (__u32)*vip, v6 ? words[1] : 0}};
+	const struct vip_entry *own = vip_entry_at(vip_place_first(vip_hash(&wanted, v6), setting(vip_shift)));
 
-	return find(packet_vip_port(p, v6), p->protocol, address, v6);
+	barrier_var(own);
+	assume(own);
+	if (likely(entry_is(own, &wanted, v6)))
+		return &own->service;
+	return v6 ? find6(wanted.tail, wanted.address[0], wanted.address[1]) : find4(wanted.tail, wanted.address[0]);
 }
 
 #endif

@@ -19,56 +19,6 @@ static __always_inline __u32 flow_hash(const struct packet *p, bool v6, bool sou
 		  : hash_flow4(&settings.key, *client, *vip, packet_ports(p, v6), p->protocol);
 }
 
-static __always_inline __u32 flow_pick(struct flow_ask *ask, const struct service *service, __u64 word, __u32 by_flow,
-				       __u32 by_source)
-{
-	ask->service = service->index;
-	*(__u64 *)&ask->slot = word;
-	if (service->flags & SERVICE_MOVING)
-		ask_move(ask, service, by_flow, by_source);
-	return flow_decide(ask);
-}
-
-static __always_inline __u32 flow_pick_fast(struct xdp_md *ctx, const struct service *service, __u64 word, __u32 hash,
-					    bool v6)
-{
-	struct packet p = packet_of(ctx);
-	struct flow_ask ask = {};
-
-	if (packet_transport(&p, v6) + sizeof(__u32) > packet_end(&p))
-		return 0;
-	p.protocol = v6 ? ((const struct ipv6hdr *)p.ip)->nexthdr : ((const struct iphdr *)p.ip)->protocol;
-	ask_packet(&ask, &p, v6);
-	return flow_pick(&ask, service, word, hash, service->flags & SERVICE_MOVING ? flow_hash(&p, v6, true) : 0);
-}
-
-/*
- * The way of packets whose flows may have records: the backend, and in the high half who else may have the flow.
- * Functions of their own, so that the steady path keeps its registers and all of them together their 512 bytes of
- * stack. They begin with the frame again, for a struct packet that is handed over would live in memory.
- */
-static __noinline __u32 flow_pick4(struct xdp_md *ctx, const struct service *service, __u64 word, __u32 hash)
-{
-	return flow_pick_fast(ctx, service, word, hash, false);
-}
-
-static __noinline __u32 flow_pick6(struct xdp_md *ctx, const struct service *service, __u64 word, __u32 hash)
-{
-	return flow_pick_fast(ctx, service, word, hash, true);
-}
-
-/* On the slow path the flow has been read already. A copy, as Linux 6.1 takes no caller's memory as a map's key. */
-__noinline __u32 flow_pick_slow(struct flow_ask *ask, const struct service *service, __u64 word, __u32 hash)
-{
-	struct flow_ask own;
-	const struct packet p = {.ask = &own};
-
-	if (!ask || !service)
-		return 0;
-	own = *ask;
-	return flow_pick(&own, service, word, hash, flow_hash(&p, own.tuple.version == 6, true));
-}
-
 static __always_inline struct table_use use_load(const struct service *service)
 {
 	union {
@@ -83,33 +33,106 @@ static __always_inline struct table_use use_load(const struct service *service)
 	return loaded.use;
 }
 
+static __always_inline __u16 flags_load(const struct service *service)
+{
+	return *(const volatile __u16 *)&service->flags;
+}
+
+/* Who owns the slot of this hash, perhaps with OWNER_ASK; 0: nobody. */
+static __always_inline __u16 owner_of(struct table_use table, __u32 hash, __u32 *index)
+{
+	const __u16 *owner;
+
+	*index = table.slot_first + hash_slot(hash, table.slot_count);
+	owner = owner_at(*index);
+	return likely(owner) ? *(const volatile __u16 *)owner : 0; /* once: the agent may change it meanwhile */
+}
+
+/* The backend, and in the high half who else may have the flow. `ask` has the flow already. */
+static __always_inline __u32 pick_any(struct flow_ask *ask, const struct service *service, __u32 by_flow,
+				      __u32 by_source)
+{
+	const struct table_use table = use_load(service);
+	const __u16 flags = flags_load(service);
+	__u32 index;
+	const __u16 owner = owner_of(table, flags & SERVICE_HASH_SOURCE ? by_source : by_flow, &index);
+	const __u64 *slot;
+
+	if (!(feature(FEATURE_TRANSITION)) || !(owner & OWNER_ASK || flags & SERVICE_MOVING))
+		return owner & SLUICE_MAX_BACKENDS;
+	slot = slot_at(index);
+	if (!slot)
+		return 0;
+	*(__u64 *)&ask->slot = *(const volatile __u64 *)slot;
+	ask->service = service->index;
+	if (flags & SERVICE_MOVING)
+		ask_move(ask, service, by_flow, by_source);
+	return flow_decide(ask);
+}
+
+static __always_inline __u32 pick_fast(struct xdp_md *ctx, const struct service *service, __u32 hash, bool v6)
+{
+	struct packet p = packet_of(ctx);
+	struct flow_ask ask = {};
+
+	if (packet_transport(&p, v6) + sizeof(__u32) > packet_end(&p))
+		return 0;
+	p.protocol = v6 ? ((const struct ipv6hdr *)p.ip)->nexthdr : ((const struct iphdr *)p.ip)->protocol;
+	ask_packet(&ask, &p, v6);
+	return pick_any(&ask, service, hash, flow_hash(&p, v6, true));
+}
+
+/*
+ * The way of packets whose flows may have records, and of services that hash by source. Functions of their own, so
+ * that the steady path keeps its registers and all of them together their 512 bytes of stack. They begin with the
+ * frame again, for a struct packet that is handed over would live in memory.
+ */
+static __noinline __u32 pick4(struct xdp_md *ctx, const struct service *service, __u32 hash)
+{
+	return pick_fast(ctx, service, hash, false);
+}
+
+static __noinline __u32 pick6(struct xdp_md *ctx, const struct service *service, __u32 hash)
+{
+	return pick_fast(ctx, service, hash, true);
+}
+
+/* On the slow path the flow has been read already. A copy, as Linux 6.1 takes no caller's memory as a map's key. */
+__noinline __u32 pick_slow(struct flow_ask *ask, const struct service *service, __u32 hash)
+{
+	struct flow_ask own;
+	const struct packet p = {.ask = &own};
+
+	if (!ask || !service)
+		return 0;
+	own = *ask;
+	return pick_any(&own, service, hash, flow_hash(&p, own.tuple.version == 6, true));
+}
+
+/* On the fast path a service's steady slots, as nearly all are; whatever else there is about a slot takes a call. */
 static __always_inline enum reason slot_pick(struct packet *p, bool v6)
 {
 	/* the table first: who sees a new one sees that the service is moving, too */
 	const struct table_use table = use_load(p->service);
-	const __u16 flags = *(const volatile __u16 *)&p->service->flags;
-	const __u16 *entry;
-	__u32 index, pick;
-	__u16 owner;
+	const __u16 flags = flags_load(p->service);
+	__u32 decided, index;
 
 	p->hash = flow_hash(p, v6, false);
-	pick = unlikely(flags & SERVICE_HASH_SOURCE) ? flow_hash(p, v6, true) : p->hash;
-	index = table.slot_first + hash_slot(pick, table.slot_count);
-	entry = owner_at(index);
-	if (unlikely(!entry))
-		return ASIDE(REASON_no_backend);
-	owner = *(const volatile __u16 *)entry; /* once: the agent may change it meanwhile */
-	p->backend = owner & SLUICE_MAX_BACKENDS;
-	if (unlikely(owner & OWNER_ASK || flags & SERVICE_MOVING) && settings.features & FEATURE_TRANSITION) {
-		const __u64 *slot = slot_at(index);
-		__u64 word = slot ? *(const volatile __u64 *)slot : 0;
-		__u32 decided = p->ask ? flow_pick_slow(p->ask, p->service, word, p->hash)
-				: v6   ? flow_pick6(p->ctx, p->service, word, p->hash)
-				       : flow_pick4(p->ctx, p->service, word, p->hash);
+	if (likely(!p->ask && !flags)) {
+		__u64 owner = owner_of(table, p->hash, &index);
 
-		p->backend = decided & 0xffff;
-		p->other = decided >> 16;
+		barrier_var(owner); /* or its sign is looked at, of which the verifier learns no bound */
+		p->backend = owner;
+		if (likely(owner <= SLUICE_MAX_BACKENDS))
+			return likely(owner) ? REASON_go_on : ASIDE(REASON_no_backend);
 	}
+	if (!p->ask && flags & SERVICE_SLOW)
+		return ASIDE(SLOW_PATH);
+	decided = p->ask ? pick_slow(p->ask, p->service, p->hash)
+		  : v6	 ? pick6(p->ctx, p->service, p->hash)
+			 : pick4(p->ctx, p->service, p->hash);
+	p->backend = decided & SLUICE_MAX_BACKENDS;
+	p->other = decided >> 16;
 	return likely(p->backend) ? REASON_go_on : ASIDE(REASON_no_backend);
 }
 

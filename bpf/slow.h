@@ -37,11 +37,12 @@ static __noinline const struct service *address_find(const struct slow *s)
 {
 	const struct flow_tuple *tuple = &s->ask.tuple;
 	const __u64 *words = (const __u64 *)tuple->destination;
-	const __u64 address[2] = {s->v6 ? words[0] : (__u32)words[0], s->v6 ? words[1] : 0};
+	const struct vip_wanted wanted = {.tail = vip_tail(0, 0, s->v6),
+					  .address = {s->v6 ? words[0] : (__u32)words[0], s->v6 ? words[1] : 0}};
 
-	return vip_find(0, 0, address, s->v6)
-		       ?: settings.features & (FEATURE_PREFIX4 | FEATURE_PREFIX6) ? prefix_find(0, 0, address, s->v6)
-										  : NULL;
+	return vip_find(&wanted, s->v6)
+		       ?: feature(FEATURE_PREFIX4 | FEATURE_PREFIX6) ? prefix_find(&wanted, s->v6)
+								     : NULL;
 }
 
 /* Of a packet to a VIP that no service takes, a ping say. */
@@ -75,20 +76,20 @@ static __always_inline enum reason take_options(struct packet *p, struct slow *s
 	const __u32 own = service->slot_first;
 	enum reason reason;
 
-	if (settings.features & FEATURE_RULES && one->flags & OPTION_RULES) {
+	if (feature(FEATURE_RULES) && one->flags & OPTION_RULES) {
 		reason = rules_apply(&s->ask.tuple, service, s->v6);
 		if (reason)
 			return reason;
 	}
 	if (s->what & READ_QUOTED)
 		return REASON_go_on;
-	if (settings.features & FEATURE_LIMITS && one->flags & OPTION_LIMITS) {
+	if (feature(FEATURE_LIMITS) && one->flags & OPTION_LIMITS) {
 		reason = limits_apply(&s->ask.tuple, one, service->index, s->ask.packet & FLOW_BEGINS);
 		if (reason)
 			return reason;
 	}
 	/* the server IDs are those of the service's own pool */
-	if (settings.features & FEATURE_QUIC && one->flags & OPTION_QUIC && s->ask.tuple.protocol == IPPROTO_UDP &&
+	if (feature(FEATURE_QUIC) && one->flags & OPTION_QUIC && s->ask.tuple.protocol == IPPROTO_UDP &&
 	    !(s->what & READ_LATER) && service->slot_first == own)
 		p->backend = quic_pick(
 			one, (const void *)(long)p->ctx->data + (s->transport & FRAME_REACH) + sizeof(struct udphdr),
@@ -122,7 +123,7 @@ static __always_inline enum reason pick(struct packet *p, struct slow *s, struct
 
 static __always_inline const struct service_options *options_of(__u32 service)
 {
-	return settings.features & FEATURE_SLOW ? bpf_map_lookup_elem(&options, &service) : NULL;
+	return feature(FEATURE_SLOW) ? bpf_map_lookup_elem(&options, &service) : NULL;
 }
 
 /* Whether the service, whose options may be NULL, is bound to another VLAN. */
@@ -178,7 +179,7 @@ static __always_inline enum reason find_and_pick(struct packet *p, struct slow *
 	}
 	*service = *p->service;
 	p->service = service;
-	if (settings.features & FEATURE_ADDRESS && s->what & READ_FIRST)
+	if (feature(FEATURE_ADDRESS) && s->what & READ_FIRST)
 		take_by_source(s, service, address_find(s));
 	return pick(p, s, service, one);
 }
@@ -232,7 +233,7 @@ static __always_inline enum reason follow_first(struct packet *p, struct slow *s
 	if (is_denied(s->ask.tuple.source, s->v6))
 		return REASON_denied;
 	one = options_of(service->index);
-	return settings.features & FEATURE_LIMITS && one && one->flags & OPTION_LIMITS
+	return feature(FEATURE_LIMITS) && one && one->flags & OPTION_LIMITS
 		       ? limits_apply(&s->ask.tuple, one, service->index, false)
 		       : REASON_go_on;
 }
@@ -285,7 +286,7 @@ static __always_inline enum reason slow_send(struct packet *p, struct slow *s)
 	room = backend->mtu - encap_overhead(encap);
 	if (s->ip_length > room)
 		return tell_too_big(p, s, room);
-	if (settings.features & FEATURE_SLOW && s->what & READ_TCP && s->ask.packet & FLOW_BEGINS)
+	if (feature(FEATURE_SLOW) && s->what & READ_TCP && s->ask.packet & FLOW_BEGINS)
 		clamp(p->ctx, s->transport, p->service->index, room, s->v6);
 	if (s->tags && !tags_strip(p->ctx, s->tags, s->v6))
 		return REASON_malformed;

@@ -40,7 +40,7 @@ static __noinline int leave(struct xdp_md *ctx, const struct service *service, e
 /* `reason`: if there is no slow path. */
 static __always_inline int leave_slow(struct xdp_md *ctx, const struct service *service, enum reason reason)
 {
-	bpf_tail_call(ctx, &programs, settings.slow);
+	bpf_tail_call(ctx, &programs, setting(slow));
 	return leave(ctx, service, reason);
 }
 
@@ -48,12 +48,14 @@ static __always_inline enum reason forward(struct packet *p, bool v6)
 {
 	if (unlikely(is_group_mac(p->ip - sizeof(struct ethhdr))))
 		return ASIDE(REASON_not_unicast);
-	if (unlikely(p->service->flags & SERVICE_SLOW))
-		return ASIDE(SLOW_PATH);
 	if (unlikely(is_martian(packet_client(p, v6), packet_vip(p, v6), v6)))
 		return ASIDE(REASON_martian);
-	if (is_denied(packet_client(p, v6), v6))
-		return ASIDE(REASON_denied);
+	if (is_denying(v6)) {
+		if (p->service->flags & SERVICE_SLOW) /* asks by itself */
+			return ASIDE(SLOW_PATH);
+		if (is_denied(packet_client(p, v6), v6))
+			return ASIDE(REASON_denied);
+	}
 	return slot_pick(p, v6) ?: encap(p, v6);
 }
 
@@ -65,8 +67,8 @@ static __always_inline int balance(struct packet *p, bool v6)
 		return leave_slow(p->ctx, NULL, REASON_no_service);
 	p->service = service_find(p, v6);
 	if (unlikely(!p->service))
-		return settings.features & FEATURE_ADDRESS ? leave_slow(p->ctx, NULL, REASON_no_service)
-							   : count(p, REASON_no_service);
+		return feature(FEATURE_ADDRESS) ? leave_slow(p->ctx, NULL, REASON_no_service)
+						: count(p, REASON_no_service);
 	reason = forward(p, v6);
 	if (likely(reason == REASON_forwarded))
 		return count(p, REASON_forwarded);
@@ -86,7 +88,7 @@ int sluice(struct xdp_md *ctx)
 	if (unlikely(p.ip + PARSE_MINIMUM > packet_end(&p)))
 		return leave_slow(ctx, NULL, REASON_malformed);
 	type = *(const __be16 *)(p.ip - 2); /* struct ethhdr is packed: it would be read byte by byte */
-	if (type == bpf_htons(ETH_P_IP))
+	if (likely(type == bpf_htons(ETH_P_IP)))
 		return balance(&p, false);
 	if (type == bpf_htons(ETH_P_IPV6))
 		return balance(&p, true);
@@ -102,7 +104,7 @@ int slow(struct xdp_md *ctx)
 	struct packet p = {.ctx = ctx, .ask = &s.ask};
 	struct service service = {};
 
-	s.length = settings.features & FEATURE_MULTI ? bpf_xdp_get_buff_len(ctx) : s.linear;
+	s.length = feature(FEATURE_MULTI) ? bpf_xdp_get_buff_len(ctx) : s.linear;
 	p.length = s.length;
 	return count(&p, slow_path(&p, &s, &service));
 }

@@ -158,6 +158,9 @@ _Static_assert(sizeof(struct count_page) % 64 == 0, "CPUs must not share a cache
 #define FEATURE_MULTI	0x2000 /* packets may come in several buffers (xdp.frags, Linux 5.18) */
 #define FEATURE_ID	0x4000 /* some outer IPv4 header may be fragmented, and needs an identification */
 
+/* The first 16 bits of a constant in the instructions that stands for a setting: bpf/setting.h. */
+#define SETTING_MARK 0x51ceU
+
 struct settings {
 	struct flow_key key;
 	__u64 object; /* identifies the program's object file; user space compares it on adoption */

@@ -61,16 +61,23 @@ __u32 flows_mask; /* of `remake`: as driven's */
  * A frame from a NIC lies in the cache, with no half-done stores to wait for. So the words that programs read at once
  * are stored at once: both addresses in IPv4, halves of them in IPv6, both ports.
  */
+/* `at`: in a header whose alignment the compiler knows, so it would store in parts. */
+static __always_inline void store8(void *at, __u64 value)
+{
+	barrier_var(at);
+	*(__be64 *)at = bpf_cpu_to_be64(value);
+}
+
 static __always_inline void write_flow4(struct iphdr *ip, __u32 flow, __u32 vip)
 {
-	*(__be64 *)&ip->saddr = bpf_cpu_to_be64((__u64)(0x0a000000 | flow >> 12) << 32 | vip);
+	store8(&ip->saddr, (__u64)(0x0a000000 | flow >> 12) << 32 | vip);
 	*(__be32 *)(ip + 1) = bpf_htonl((1024 + (flow & 0xfff)) << 16 | 80);
 }
 
 static __always_inline void write_flow6(struct ipv6hdr *ip, __u32 flow, __u32 vip)
 {
-	*(__be64 *)&ip->saddr.s6_addr32[2] = bpf_cpu_to_be64(0x0a000000 | flow >> 12);
-	*(__be64 *)&ip->daddr.s6_addr32[2] = bpf_cpu_to_be64(vip);
+	store8(&ip->saddr.s6_addr32[2], 0x0a000000 | flow >> 12);
+	store8(&ip->daddr.s6_addr32[2], vip);
 	*(__be32 *)(ip + 1) = bpf_htonl((1024 + (flow & 0xfff)) << 16 | 80);
 }
 

@@ -86,6 +86,7 @@ static const struct packet_group groups[] = {
 		 {"v6 in v6 gue", SLUICE, GUE6, OF(KI(16), .v6 = true), THAN(WITH(TIMES, 7, .target = 1.25))},
 		 {"v6 in v4 ipip", SLUICE, PLAIN, OF(KI(16), .v6 = true), THAN(WITH(TIMES, 8, .target = 1.25))},
 		 {"v6, l2", SLUICE, L2, OF(KI(16), .v6 = true), THAN(WITH(TIMES, 9))},
+		 {"base, v6 in v4 ipip", BASE, OF(KI(16), .v6 = true), THAN(WITH(TIMES, 2))},
 	 }},
 	{"services",
 	 "services: 1 Mi flows, v4 TCP in v4 ipip",

@@ -10,7 +10,7 @@
 #include <bpf/libbpf.h>
 
 #include "bench/packet_lab.h"
-#include "out/array.h"
+#include "out/instructions.h"
 
 static inline int former_refuse(const char *what)
 {
@@ -60,7 +60,7 @@ static inline int former_load(struct bpf_object **object, const char *path, cons
 {
 	struct sluice_bpf *present = sluice_bpf__open();
 	struct bpf_program *program;
-	int err = array_prepare();
+	int err = instructions_prepare(settings);
 
 	*object = err ? NULL : bpf_object__open_file(path, NULL);
 	if (!present || !*object)

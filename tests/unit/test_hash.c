@@ -257,8 +257,8 @@ static void never_changes(void **state)
 	/* the words of a packet are read in the host's byte order: see hash.h */
 	if (__BYTE_ORDER != __LITTLE_ENDIAN)
 		skip();
-	assert_int_equal(hash4(&key, &four), 0x2091b9df);
-	assert_int_equal(hash6(&key, &six), 0xf55bb092);
+	assert_int_equal(hash4(&key, &four), 0x998309d7);
+	assert_int_equal(hash6(&key, &six), 0xe8effd99);
 }
 
 int main(void)

@@ -22,14 +22,14 @@ struct vip_entry vip_key(const struct address *address, __u16 port, __u8 protoco
 	return key;
 }
 
-static __u64 fold(const struct vip_entry *key)
+static __u64 hash(const struct vip_entry *key)
 {
 	__u64 words[2];
 
 	if ((key->tail & 0xff) == 4)
-		return vip_fold4(key->address[0], key->tail);
+		return vip_hash4(key->address[0], key->tail);
 	memcpy(words, key->address, sizeof(words));
-	return vip_fold6(words, key->tail);
+	return vip_hash6(words, key->tail);
 }
 
 static struct vip_entry *bucket_find(struct vip_bucket *bucket, const struct vip_entry *key)
@@ -41,37 +41,50 @@ static struct vip_entry *bucket_find(struct vip_bucket *bucket, const struct vip
 	return NULL;
 }
 
-static struct vip_bucket *first_of(struct vip_table table, __u64 folded)
+static struct vip_bucket *bucket_of(struct vip_table table, __u64 place)
 {
-	return &table.buckets[vip_bucket_first(folded, table.shift)];
+	return &table.buckets[place / VIP_BUCKET_ENTRIES];
 }
 
-static struct vip_bucket *second_of(struct vip_table table, __u64 folded)
+static struct vip_entry *entry_of(struct vip_table table, __u64 place)
 {
-	return &table.buckets[vip_bucket_second(folded, table.shift)];
+	return &bucket_of(table, place)->entry[place % VIP_BUCKET_ENTRIES];
 }
 
 struct vip_entry *vip_table_find(struct vip_table table, const struct vip_entry *key)
 {
-	__u64 folded = fold(key);
-	struct vip_entry *found = bucket_find(first_of(table, folded), key);
+	const __u64 hashed = hash(key);
+	struct vip_entry *found = bucket_find(bucket_of(table, vip_place_first(hashed, table.shift)), key);
 
-	return found ?: bucket_find(second_of(table, folded), key);
+	return found ?: bucket_find(bucket_of(table, vip_place_second(hashed, table.shift)), key);
 }
 
-/* The bucket's first free entry; *used counts the others. */
-static struct vip_entry *bucket_free(struct vip_bucket *bucket, int *used)
+static int bucket_used(const struct vip_bucket *bucket)
 {
-	struct vip_entry *free = NULL;
+	int used = 0;
 
-	*used = 0;
-	for (int i = VIP_BUCKET_ENTRIES - 1; i >= 0; i--) {
-		if (bucket->entry[i].tail)
-			++*used;
-		else
-			free = &bucket->entry[i];
-	}
-	return free;
+	for (int i = 0; i < VIP_BUCKET_ENTRIES; i++)
+		used += bucket->entry[i].tail != 0;
+	return used;
+}
+
+/*
+ * Where a new key goes. Its own place, but the bucket's last one, which those shall have that find no other; else the
+ * emptier bucket. NULL: both are full.
+ */
+static struct vip_entry *choose(struct vip_table table, __u64 hashed)
+{
+	__u64 place = vip_place_first(hashed, table.shift), other = vip_place_second(hashed, table.shift);
+	const int used = bucket_used(bucket_of(table, place)), used_other = bucket_used(bucket_of(table, other));
+
+	if (!entry_of(table, place)->tail && used < VIP_BUCKET_ENTRIES - 1)
+		return entry_of(table, place);
+	if (used_other < used)
+		place = other;
+	for (__u64 i = 0; i < VIP_BUCKET_ENTRIES; i++) /* the number of one of the same bucket */
+		if (!entry_of(table, place ^ i)->tail)
+			return entry_of(table, place ^ i);
+	return NULL;
 }
 
 /* A packet reads the table first: if that is the new one, it sees that the service is moving. */
@@ -88,18 +101,13 @@ static void service_store(struct vip_entry *to, const struct service *from)
 
 int vip_table_set(struct vip_table table, const struct vip_entry *entry)
 {
-	struct vip_entry *to = vip_table_find(table, entry), *other;
-	__u64 folded = fold(entry);
-	int used, other_used;
+	struct vip_entry *to = vip_table_find(table, entry);
 
 	if (to) {
 		service_store(to, &entry->service);
 		return 0;
 	}
-	to = bucket_free(first_of(table, folded), &used);
-	other = bucket_free(second_of(table, folded), &other_used);
-	if (!to || (other && other_used < used))
-		to = other;
+	to = choose(table, hash(entry));
 	if (!to)
 		return -ENOSPC;
 	service_store(to, &entry->service);

@@ -13,7 +13,7 @@
 #include "lib/log.h"
 #include "lib/memory.h"
 #include "lib/tc_filter.h"
-#include "out/array.h"
+#include "out/instructions.h"
 #include "out/probe_route.h"
 #include "probe.skel.h"
 #include "probe_abi.h"
@@ -64,7 +64,7 @@ static struct probe_bpf *load(int backends_fd, __u32 *id, int *err)
 	__u32 length = sizeof(info);
 	struct probe_bpf *skeleton;
 
-	*err = array_prepare();
+	*err = instructions_prepare(NULL);
 	skeleton = *err ? NULL : probe_bpf__open();
 	if (!*err)
 		*err = skeleton ? bpf_map__reuse_fd(skeleton->maps.backends, backends_fd) : -errno;

@@ -10,7 +10,7 @@
 
 #include "lib/log.h"
 #include "lib/siphash.h"
-#include "out/array.h"
+#include "out/instructions.h"
 
 #define PROGRAM_MAPS_MAX 64
 
@@ -39,7 +39,7 @@ __u64 program_object(void)
 struct sluice_bpf *program_prepare(const struct maps *maps, const struct settings *settings)
 {
 	struct sluice_bpf *skeleton;
-	int err = array_prepare();
+	int err = instructions_prepare(settings);
 
 	errno = -err;
 	skeleton = err ? NULL : sluice_bpf__open();

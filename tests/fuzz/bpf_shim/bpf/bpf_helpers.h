@@ -23,6 +23,8 @@
 
 #define map_of(map) (*(struct kernel_map *const *)(map))
 
+#define setting_bits(field, bits) (settings.field & (__u32)(bits))
+
 #define array_of(map) ((typeof((map).value))map_of(&(map))->values)
 
 #define bpf_map_lookup_elem(map, key)		    kernel_lookup(map_of(map), key)
