@@ -48,24 +48,38 @@ static __always_inline __u16 owner_of(struct table_use table, __u32 hash, __u32 
 	return likely(owner) ? *(const volatile __u16 *)owner : 0; /* once: the agent may change it meanwhile */
 }
 
-/* The backend, and in the high half who else may have the flow. `ask` has the flow already. */
-static __always_inline __u32 pick_any(struct flow_ask *ask, const struct service *service, __u32 by_flow,
-				      __u32 by_source)
+/* What a packet's slot is, of whatever service. */
+struct slot_found {
+	__u32 index;
+	__u16 owner; /* perhaps with OWNER_ASK */
+	__u16 flags; /* the service's */
+};
+
+static __always_inline struct slot_found slot_find(const struct service *service, __u32 by_flow, __u32 by_source)
 {
 	const struct table_use table = use_load(service);
-	const __u16 flags = flags_load(service);
-	__u32 index;
-	const __u16 owner = owner_of(table, flags & SERVICE_HASH_SOURCE ? by_source : by_flow, &index);
-	const __u64 *slot;
+	struct slot_found found = {.flags = flags_load(service)};
 
-	if (!(feature(FEATURE_TRANSITION)) || !(owner & OWNER_ASK || flags & SERVICE_MOVING))
-		return owner & SLUICE_MAX_BACKENDS;
-	slot = slot_at(index);
+	found.owner = owner_of(table, found.flags & SERVICE_HASH_SOURCE ? by_source : by_flow, &found.index);
+	return found;
+}
+
+static __always_inline bool may_have_record(const struct slot_found *found)
+{
+	return feature(FEATURE_TRANSITION) && (found->owner & OWNER_ASK || found->flags & SERVICE_MOVING);
+}
+
+/* The backend, and in the high half who else may have the flow. `ask` has the flow. */
+static __always_inline __u32 pick_recorded(struct flow_ask *ask, const struct slot_found *found,
+					   const struct service *service, __u32 by_flow, __u32 by_source)
+{
+	const __u64 *slot = slot_at(found->index);
+
 	if (!slot)
 		return 0;
 	*(__u64 *)&ask->slot = *(const volatile __u64 *)slot;
 	ask->service = service->index;
-	if (flags & SERVICE_MOVING)
+	if (found->flags & SERVICE_MOVING)
 		ask_move(ask, service, by_flow, by_source);
 	return flow_decide(ask);
 }
@@ -73,13 +87,19 @@ static __always_inline __u32 pick_any(struct flow_ask *ask, const struct service
 static __always_inline __u32 pick_fast(struct xdp_md *ctx, const struct service *service, __u32 hash, bool v6)
 {
 	struct packet p = packet_of(ctx);
+	struct slot_found found;
 	struct flow_ask ask = {};
+	__u32 by_source;
 
 	if (packet_transport(&p, v6) + sizeof(__u32) > packet_end(&p))
 		return 0;
+	by_source = flow_hash(&p, v6, true);
+	found = slot_find(service, hash, by_source);
+	if (!may_have_record(&found))
+		return found.owner & SLUICE_MAX_BACKENDS;
 	p.protocol = v6 ? ((const struct ipv6hdr *)p.ip)->nexthdr : ((const struct iphdr *)p.ip)->protocol;
 	ask_packet(&ask, &p, v6);
-	return pick_any(&ask, service, hash, flow_hash(&p, v6, true));
+	return pick_recorded(&ask, &found, service, hash, by_source);
 }
 
 /*
@@ -102,11 +122,16 @@ __noinline __u32 pick_slow(struct flow_ask *ask, const struct service *service, 
 {
 	struct flow_ask own;
 	const struct packet p = {.ask = &own};
+	struct slot_found found;
+	__u32 by_source;
 
 	if (!ask || !service)
 		return 0;
 	own = *ask;
-	return pick_any(&own, service, hash, flow_hash(&p, own.tuple.version == 6, true));
+	by_source = flow_hash(&p, own.tuple.version == 6, true);
+	found = slot_find(service, hash, by_source);
+	return may_have_record(&found) ? pick_recorded(&own, &found, service, hash, by_source)
+				       : found.owner & SLUICE_MAX_BACKENDS;
 }
 
 /* On the fast path a service's steady slots, as nearly all are; whatever else there is about a slot takes a call. */
