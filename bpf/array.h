@@ -3,8 +3,8 @@
  * Arrays that are read by address, as global variables are. bpf_map_lookup_elem() is a call: for the compiler, which
  * keeps nothing in five of ten registers over it, and for the CPU, which stores an index and loads it again, compares
  * it and then the pointer. An array of the fast path is a map of one value, therefore, in which all its elements lie,
- * and its address in the program is made that of the value on loading (user/out/instructions.h). The verifier then wants each
- * index proven, as in any C array.
+ * and its address in the program is made that of the value on loading (user/out/instructions.h). The verifier then
+ * wants each index proven, as in any C array.
  */
 #ifndef SLUICE_ARRAY_H
 #define SLUICE_ARRAY_H

@@ -23,7 +23,7 @@ struct {
 /* `place`: vip_place_first() or its like, with setting(vip_shift). */
 static __always_inline const struct vip_entry *vip_entry_at(__u64 place)
 {
-	return array_of(vips)->entry + place;
+	return (const struct vip_entry *)array_of(vips) + place;
 }
 
 /*

@@ -38,14 +38,15 @@ static __always_inline __u16 flags_load(const struct service *service)
 	return *(const volatile __u16 *)&service->flags;
 }
 
-/* Who owns the slot of this hash, perhaps with OWNER_ASK; 0: nobody. */
-static __always_inline __u16 owner_of(struct table_use table, __u32 hash, __u32 *index)
+/* Who owns the slot, perhaps with OWNER_ASK; 0: nobody. Once: the agent may change it meanwhile. */
+static __always_inline __u16 owner_load(const __u16 *owner)
 {
-	const __u16 *owner;
+	return *(const volatile __u16 *)owner;
+}
 
-	*index = table.slot_first + hash_slot(hash, table.slot_count);
-	owner = owner_at(*index);
-	return likely(owner) ? *(const volatile __u16 *)owner : 0; /* once: the agent may change it meanwhile */
+static __always_inline __u32 slot_index(struct table_use table, __u32 hash)
+{
+	return table.slot_first + hash_slot(hash, table.slot_count);
 }
 
 /* What a packet's slot is, of whatever service. */
@@ -58,10 +59,13 @@ struct slot_found {
 static __always_inline struct slot_found slot_find(const struct service *service, __u32 by_flow, __u32 by_source)
 {
 	const struct table_use table = use_load(service);
-	struct slot_found found = {.flags = flags_load(service)};
+	const __u16 flags = flags_load(service);
+	const __u32 index = slot_index(table, flags & SERVICE_HASH_SOURCE ? by_source : by_flow);
+	const __u16 *owner = owner_at(index);
 
-	found.owner = owner_of(table, found.flags & SERVICE_HASH_SOURCE ? by_source : by_flow, &found.index);
-	return found;
+	if (!owner)
+		return (struct slot_found){};
+	return (struct slot_found){.index = index, .owner = owner_load(owner), .flags = flags};
 }
 
 static __always_inline bool may_have_record(const struct slot_found *found)
@@ -140,12 +144,16 @@ static __always_inline enum reason slot_pick(struct packet *p, bool v6)
 	/* the table first: who sees a new one sees that the service is moving, too */
 	const struct table_use table = use_load(p->service);
 	const __u16 flags = flags_load(p->service);
-	__u32 decided, index;
+	const __u16 *entry;
+	__u32 decided;
+	__u64 owner;
 
 	p->hash = flow_hash(p, v6, false);
 	if (likely(!p->ask && !flags)) {
-		__u64 owner = owner_of(table, p->hash, &index);
-
+		entry = owner_at(slot_index(table, p->hash));
+		if (unlikely(!entry))
+			return ASIDE(REASON_no_backend);
+		owner = owner_load(entry);
 		barrier_var(owner); /* or its sign is looked at, of which the verifier learns no bound */
 		p->backend = owner;
 		if (likely(owner <= SLUICE_MAX_BACKENDS))

@@ -61,12 +61,9 @@ class FlowHash:
         a, = struct.unpack("=I", socket.inet_aton(source))
         b, = struct.unpack("=I", socket.inet_aton(destination))
         ports, = struct.unpack("=I", struct.pack("!HH", source_port, destination_port))
-        h = (pair(0, a, b) + pair(2, ports, protocol) + self.words[WORDS - 1] & MASK) >> 32
-        h ^= h >> 16
-        h = h * 0x85ebca6b & 0xffffffff
-        h ^= h >> 13
-        h = h * 0xc2b2ae35 & 0xffffffff
-        h ^= h >> 16
+        total = pair(0, a, b) + pair(2, ports, protocol) + self.words[WORDS - 1] & MASK
+        high = total >> 32
+        h = (high ^ high >> 16 ^ total) * 0x85ebca6b & 0xffffffff
         return h * slots >> 32
 
 
