@@ -247,7 +247,7 @@ static void run(const char *file, int round)
 	lab_open(&lab, file, round);
 	pools = lab.state.config->pool_count;
 	settle(&lab);
-	change(&lab, PLAN_ALL, &stage_ms[STAGE_nothing_plan][round], &stage_ms[STAGE_nothing_write][round]);
+	change(&lab, PLAN_NETWORK, &stage_ms[STAGE_nothing_plan][round], &stage_ms[STAGE_nothing_write][round]);
 	weigh(&lab, pools / 2, pools / 2 + 1, 50);
 	change(&lab, PLAN_HEALTH, &stage_ms[STAGE_one_plan][round], &stage_ms[STAGE_one_write][round]);
 	stage_ms[STAGE_one][round] = stage_ms[STAGE_one_plan][round] + stage_ms[STAGE_one_write][round];

@@ -26,7 +26,7 @@ CHANGES, RELOADS = 5, 1  # of a round
 TARGETS = {"start, cold": 1000, "start, over what is pinned": 1000,  # ms
            "one weight: in the agent, wish to last slot": 5}
 POOL, BACKEND, OTHER = "pool050", "web050-000", "web050-001"
-PAUSE = 0.7  # s: the health is written at most every 0.5 s, and takes some 0.1
+PAUSE = 0.7  # s: the health is written at most every 0.5 s, and takes some 0.01
 MEMORY = {"memory: resident": "VmRSS", "memory: resident, most": "VmHWM", "memory: its own": "RssAnon",
           "memory: the kernel's maps": "maps"}
 PROBE = "{type: tcp, port: 80, via: address, interval: 30s, timeout: 2s, fast_interval: 30s}"

@@ -9,6 +9,7 @@
 #include "in/config_file.h"
 #include "model/health.h"
 #include "out/snapshot.h"
+#include "unit/health_saved.h"
 
 #define NOW 5000000
 

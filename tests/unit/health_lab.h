@@ -16,6 +16,7 @@
 #include "unit/health_check.h"
 
 #include "lib/memory.h"
+#include "unit/health_saved.h"
 
 #define LAB_UID 1000
 

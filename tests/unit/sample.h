@@ -22,6 +22,7 @@
 #include "model/config.h"
 #include "model/network.h"
 #include "model/plan.h"
+#include "unit/health_saved.h"
 #include "unit/parsed.h"
 
 #define SAMPLE_IFINDEX 7

@@ -91,6 +91,26 @@ static void test_other_neighbours_are_no_news(void **state)
 	shell_run("ip neigh show 10.0.0.78 dev v0 | grep -q PERMANENT");
 }
 
+/* As on a host whose clients are on link by thousands: they come, move and go. */
+static void test_many_other_neighbours_are_no_news(void **state)
+{
+	const char *batch =
+		"for i in $(seq 1000); do echo \"neigh %s 10.1.$((i / 250)).$((i %% 250)) dev v0 %s\"; done |"
+		"ip -batch -";
+	struct lab *lab = lab_of(state);
+	unsigned int changes;
+
+	watch(lab, "10.0.0.2", NULL);
+	await(lab, true, resolved, "10.0.0.2", NULL);
+	changes = lab->changes;
+	shell_run(batch, "add", "lladdr 02:00:00:00:01:01 nud permanent");
+	await(lab, false, has_neighbour, "10.1.4.0", NULL);
+	shell_run(batch, "replace", "lladdr 02:00:00:00:01:02 nud permanent");
+	shell_run(batch, "del", "");
+	await(lab, false, lacks_neighbour, "10.1.4.0", NULL);
+	assert_int_equal(lab->changes, changes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +119,7 @@ int main(void)
 		TEST(test_new_mac_is_noticed_with_a_loopback_source),
 		TEST(test_mac_outlives_the_kernels_entry),
 		TEST(test_other_neighbours_are_no_news),
+		TEST(test_many_other_neighbours_are_no_news),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

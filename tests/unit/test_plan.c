@@ -368,6 +368,90 @@ static void test_headers_of_backends(void **unused)
 	plan_end(&state, plan);
 }
 
+/* What netlink may tell: of our interface, gateway and routes, and of another interface and neighbour. */
+static void change_network(struct network *network, const struct config *config, __u64 *seed)
+{
+	__u32 ifindex = SAMPLE_IFINDEX + sample_random(seed, 2), other = sample_random(seed, 2);
+	struct neighbour_key key = {.ifindex = ifindex, .address = parsed_address(other ? "10.9.9.9" : SAMPLE_GATEWAY)};
+	const struct link link = {
+		.ifindex = ifindex, .name = "x", .ethernet = true, .up = sample_random(seed, 4), .mtu = 1400 + other};
+	struct neighbour *neighbour = network_neighbour_add(network, &key);
+	const struct config_pool *pool = &config->pools[sample_random(seed, 2)];
+	struct route *route = (struct route *)network_route(network, &pool->backends[other].address);
+
+	switch (sample_random(seed, 6)) {
+	case 0:
+		network_link_set(network, &link);
+		break;
+	case 1:
+		network_link_delete(network, ifindex);
+		break;
+	case 2:
+		sample_network(network);
+		break;
+	case 3:
+		neighbour->known = true;
+		neighbour->mac[5]++;
+		break;
+	case 4:
+		route->kind = sample_random(seed, 4) ? ROUTE_UNICAST : ROUTE_NONE;
+		route->ifindex = ifindex;
+		break;
+	case 5:
+		route->gateway = key.address;
+		route->mtu = 1300 + other;
+		break;
+	}
+}
+
+static void assert_same_plan(const struct plan *plan, const struct plan *fresh)
+{
+	assert_memory_equal(plan->backends, fresh->backends, (SLUICE_MAX_BACKENDS + 1) * sizeof(*plan->backends));
+	assert_int_equal(plan->backend_end, fresh->backend_end);
+	assert_memory_equal(plan->standing, fresh->standing, SLUICE_MAX_BACKENDS + 1);
+	assert_int_equal(plan->vip_count, fresh->vip_count);
+	assert_memory_equal(plan->vips, fresh->vips, plan->vip_count * sizeof(*plan->vips));
+	for (size_t i = 0; i < plan->table_count; i++)
+		assert_memory_equal(plan->tables[i]->owner, fresh->tables[i]->owner,
+				    plan->tables[i]->size * sizeof(*plan->tables[i]->owner));
+}
+
+/* Whatever of it changes, and whatever of the health with it, a look at the network alone misses nothing. */
+static void test_the_network_alone(void **unused)
+{
+	const size_t size = (SLUICE_MAX_BACKENDS + 1) * sizeof(struct backend);
+	struct backend *before = malloc(size);
+	struct state state;
+	struct plan *plan;
+	__u64 seed = 1, changes = 0;
+
+	(void)unused;
+	plan_start(&state, &plan, two_pools());
+	for (__u64 i = 0; i < 500; i++) {
+		__u64 generation = plan->backends_generation, tables = plan->generation;
+		struct health_backend *weighed = health_pool(state.health, i % 2)->backends[i / 2 % 2];
+		bool weigh = sample_random(&seed, 4) == 0;
+		struct plan *fresh = plan_new();
+
+		memcpy(before, plan->backends, size);
+		change_network(&state.network, state.config, &seed);
+		if (weigh)
+			health_set_weight(state.health, weighed, sample_random(&seed, 3), 0, NULL, i);
+		plan_make(plan, &state, PLAN_NETWORK);
+		plan_make(fresh, &state, PLAN_ALL);
+		assert_same_plan(plan, fresh);
+		plan_free(fresh);
+		assert_true(weigh || plan->generation == tables);
+		if (!weigh)
+			assert_int_equal(plan->backends_generation != generation,
+					 memcmp(before, plan->backends, size) != 0);
+		changes += plan->backends_generation != generation;
+	}
+	assert_in_range(changes, 100, 400); /* and both kinds were there */
+	free(before);
+	plan_end(&state, plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_vips_have_a_generation),
 		cmocka_unit_test(test_settings_have_the_key),
 		cmocka_unit_test(test_headers_of_backends),
+		cmocka_unit_test(test_the_network_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,14 +29,14 @@ void agent_changed(struct agent *agent, enum plan_scope scope)
 	if (scope == PLAN_HEALTH && !agent->verdict)
 		agent->verdict = clock_us();
 	agent->dirty = true;
-	if (scope == PLAN_ALL)
-		agent->scope = PLAN_ALL;
+	if (scope > agent->scope)
+		agent->scope = scope;
 	event_active(agent->commit, 0, 0);
 }
 
 static void network_changed(void *argument)
 {
-	agent_changed(argument, PLAN_ALL);
+	agent_changed(argument, PLAN_NETWORK);
 }
 
 static void rollback_event(evutil_socket_t fd, short what, void *argument)

@@ -36,8 +36,8 @@ struct agent_options {
 /* What ran before a configuration that waits to be confirmed. */
 struct former {
 	struct config *config;
-	char *applied;
-	json_t *ids, *health, *overrides;
+	char *applied, *health; /* as health_save_text() gives it */
+	json_t *ids, *overrides;
 };
 
 struct sweeper;

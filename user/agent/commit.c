@@ -104,7 +104,7 @@ int agent_commit(struct agent *agent)
 		agent->state.change = change;
 	agent->verdict = 0;
 	agent->scope = PLAN_HEALTH;
-	if (scope == PLAN_ALL)
+	if (scope != PLAN_HEALTH)
 		commit_rest(agent);
 	return 0;
 }

@@ -20,12 +20,13 @@
 
 #include "agent/agent.h"
 #include "agent/deny.h"
+#include "lib/buffer.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "out/snapshot.h"
 
 #define SNAPSHOT_VERSION 2
-#define SAVE_PAUSE_MS	 500  /* between two of the health, which takes some 8 ms for 10,000 backends */
+#define SAVE_PAUSE_MS	 500  /* between two of the health, which takes some 5 ms for 30,000 backends */
 #define SAVE_AGAIN_MS	 2000 /* after it failed */
 
 #define BOOT_TEXT sizeof("01234567-89ab-cdef-0123-456789abcdef")
@@ -120,20 +121,42 @@ void agent_save_health_soon(struct agent *agent)
 
 /*
  * While a configuration waits to be confirmed a restart comes back with the former one: with what was
- * known of backends that only that one has, too.
+ * known of backends that only that one has, too. Nothing but few members is made as a tree.
  */
+static char *health_content(const struct agent *agent, size_t *length)
+{
+	char *saved = health_save_text(agent->state.health, clock_ms()), *rest;
+	json_t *members = json_object();
+	struct buffer content = {0};
+
+	add_boot(members);
+	if (agent->former.health)
+		json_object_set_new(members, "waiting", json_string(agent->state.applied));
+	rest = json_dumps(members, JSON_COMPACT);
+	json_decref(members);
+	buffer_add(&content, saved, strlen(saved) - 1); /* all but the brace that ends it */
+	if (agent->former.health) {
+		buffer_add_text(&content, ",\"former\":");
+		buffer_add_text(&content, agent->former.health);
+	}
+	buffer_add_text(&content, ",");
+	buffer_add_text(&content, rest + 1); /* without the brace that begins it */
+	free(rest);
+	free(saved);
+	*length = content.length;
+	return buffer_take(&content);
+}
+
 int agent_save_health(struct agent *agent)
 {
-	json_t *content = health_save(agent->state.health, clock_ms());
-	int err;
+	size_t length;
+	char *content = health_content(agent, &length);
+	int err = agent->state_taken
+			  ? -EBUSY
+			  : snapshot_write_text(agent->options.state, "health", SNAPSHOT_SOON, content, length);
 
-	add_boot(content);
-	if (agent->former.health) {
-		json_object_set(content, "former", agent->former.health);
-		json_object_set_new(content, "waiting", json_string(agent->state.applied));
-	}
-	err = agent_save(agent, "health", SNAPSHOT_SOON, content, &agent->health_unsaved);
-	json_decref(content);
+	agent_saved(agent, "health.json", err, &agent->health_unsaved);
+	free(content);
 	agent->health_written = clock_ms();
 	return err;
 }

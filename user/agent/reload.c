@@ -71,7 +71,7 @@ static struct former remember(const struct agent *agent)
 	return (struct former){
 		.config = agent->state.config,
 		.ids = ids_save(agent->state.ids),
-		.health = health_save(agent->state.health, now),
+		.health = health_save_text(agent->state.health, now),
 		.overrides = health_save_overrides(agent->state.health, now),
 	};
 }
@@ -79,8 +79,8 @@ static struct former remember(const struct agent *agent)
 static void forget(struct former *former)
 {
 	json_decref(former->ids);
-	json_decref(former->health);
 	json_decref(former->overrides);
+	free(former->health);
 	free(former->applied);
 	*former = (struct former){0};
 }
@@ -91,13 +91,16 @@ static void forget(struct former *former)
  */
 static int go_back(struct agent *agent, const struct former *former)
 {
+	json_t *health;
 	int err;
 
 	ids_restore(agent->state.ids, former->ids);
 	agent_assign(agent, former->config); /* to disk; where that fails it is tried again, and nothing waits for it */
 	if (agent->state.config != former->config) {
 		prober_pause(agent->prober);
-		health_return(agent->state.health, former->config, former->health, former->overrides, clock_ms());
+		health = json_loads(former->health, 0, NULL);
+		health_return(agent->state.health, former->config, health, former->overrides, clock_ms());
+		json_decref(health);
 		adopt_config(agent, former->config);
 	}
 	err = bring_config(agent);

@@ -18,7 +18,7 @@
 #include "lib/text.h"
 
 #define MAX_HEADERS    (16 * 1024)
-#define CLIENT_TIMEOUT 10 /* seconds for a client to send or take something */
+#define CLIENT_TIMEOUT 10 /* seconds that a client may neither send nor take anything while we wait for it */
 #define ACCEPT_PAUSE   1  /* seconds without accepting after that failed, as with no descriptors left */
 
 #define HTTP_UNPROCESSABLE 422 /* evhttp lacks it */
@@ -34,6 +34,7 @@ struct control {
 	struct evhttp *http;
 	struct evconnlistener *listener;
 	struct event *resume;
+	const struct timeval *idle; /* CLIENT_TIMEOUT */
 	struct streams streams;
 };
 
@@ -75,6 +76,11 @@ static void free_text(const void *data, size_t length, void *argument)
 	free((void *)data);
 }
 
+static struct bufferevent *transport_of(struct evhttp_request *request)
+{
+	return evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
+}
+
 /* Sends the text and frees it; without memory for it, an empty error. */
 static void send_text(struct evhttp_request *request, int status, const char *type, char *text)
 {
@@ -111,11 +117,10 @@ static void send_failure(struct evhttp_request *request, int status, char *messa
 /* Of the process that connected; EVENT_NOBODY's value if the kernel does not say it. */
 static uid_t client_uid(struct evhttp_request *request)
 {
-	struct bufferevent *transport = evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
 	struct ucred peer = {.uid = (uid_t)-1};
 	socklen_t size = sizeof(peer);
 
-	getsockopt(bufferevent_getfd(transport), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	getsockopt(bufferevent_getfd(transport_of(request)), SOL_SOCKET, SO_PEERCRED, &peer, &size);
 	return peer.uid;
 }
 
@@ -297,6 +302,20 @@ static const struct control_endpoint *find_endpoint(const struct control *contro
 	return other;
 }
 
+static void await_next(struct evhttp_request *request, void *argument)
+{
+	const struct control *control = argument;
+
+	bufferevent_set_timeouts(transport_of(request), control->idle, control->idle);
+}
+
+/* However long the answer takes, and a slow client to read it: it has nothing to send before it has all of it. */
+static void await_answer(struct control *control, struct evhttp_request *request)
+{
+	bufferevent_set_timeouts(transport_of(request), NULL, control->idle);
+	evhttp_request_set_on_complete_cb(request, await_next, control);
+}
+
 static void handle_request(struct evhttp_request *request, void *argument)
 {
 	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
@@ -304,6 +323,7 @@ static void handle_request(struct evhttp_request *request, void *argument)
 	struct control *control = argument;
 	const struct control_endpoint *endpoint = path ? find_endpoint(control, path, method) : NULL;
 
+	await_answer(control, request);
 	if (!endpoint) {
 		send_failure(request, HTTP_NOTFOUND, memory_format("there is no such path: GET / lists them all"));
 	} else if (strcmp(method, endpoint->method) != 0) {
@@ -362,16 +382,24 @@ static void accept_failed(struct evconnlistener *listener, void *evhttp)
 	event_add(search.found->resume, &pause);
 }
 
-/* Every method reaches handle_request(), which says what is allowed instead. */
+/*
+ * Every method reaches handle_request(), which says what is allowed instead.
+ *
+ * Clients have a common timeout. After long work of ours, timers that are over come before whatever clients have sent
+ * meanwhile, and would end their connections; a common one comes after it.
+ */
 static int serve(struct control *control, struct event_base *base, int fd)
 {
+	const struct timeval idle = {.tv_sec = CLIENT_TIMEOUT};
+
+	control->idle = event_base_init_common_timeout(base, &idle);
 	control->http = evhttp_new(base);
 	control->resume = evtimer_new(base, accept_resumed, control);
-	if (!control->http || !control->resume || event_add(control->resume, &never))
+	if (!control->idle || !control->http || !control->resume || event_add(control->resume, &never))
 		return -ENOMEM;
 	evhttp_set_max_headers_size(control->http, MAX_HEADERS);
 	evhttp_set_max_body_size(control->http, CONTROL_MAX_BODY);
-	evhttp_set_timeout(control->http, CLIENT_TIMEOUT);
+	evhttp_set_timeout_tv(control->http, control->idle);
 	evhttp_set_allowed_methods(control->http, (ev_uint16_t)~0U);
 	evhttp_set_gencb(control->http, handle_request, control);
 

@@ -270,7 +270,7 @@ bool health_tick(struct health *health, __u64 now);
 __u64 health_next(const struct health *health);
 
 /*
- * Grows whenever health_save() may give something else but for times, other than by health_configure() and
+ * Grows whenever health_save_text() may give something else but for times, other than by health_configure() and
  * health_restore(): verdicts count there that change neither a table nor are told, as during maint. Costs nothing.
  */
 __u64 health_changes(const struct health *health);
@@ -308,7 +308,8 @@ bool health_usable(const struct health_pool *pool);
 size_t health_effective_pool(const struct health *health, size_t pool);
 
 /*
- * For restarts. Verdicts, falls and rests of hold-downs go to one document:
+ * For restarts. Verdicts, falls and rests of hold-downs go to one document, which is made as text, to be freed, as a
+ * tree of it would take several times as long:
  *
  *   {"clock_ms": NUMBER,
  *    "pools": {POOL: {"usable": BOOLEAN, "up": {BACKEND: "ADDRESS SINCE", ...},
@@ -337,7 +338,7 @@ size_t health_effective_pool(const struct health *health, size_t pool);
  * out, and counted in the result if it is damage (0: all was understood). Nothing is told of it: the operator knew it
  * before the restart.
  */
-json_t *health_save(const struct health *health, __u64 now);
+char *health_save_text(const struct health *health, __u64 now);
 size_t health_restore(struct health *health, const json_t *saved, bool same_clock, __u64 now);
 json_t *health_save_overrides(const struct health *health, __u64 now);
 size_t health_restore_overrides(struct health *health, const json_t *saved, bool same_clock, __u64 now);

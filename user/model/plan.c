@@ -243,30 +243,46 @@ static bool plan_fallbacks(struct plan *plan, const struct state *state)
 	return differs;
 }
 
-static void plan_backends(struct plan *plan, const struct state *state)
+/* The way to the backend; its flags stay. Whether it differs. */
+static bool plan_backend(struct backend *planned, const struct state *state, const struct config_pool *pool,
+			 const struct config_backend *backend)
+{
+	struct next_hop hop;
+	struct backend value;
+
+	network_next_hop(&state->network, &backend->address, &hop);
+	if (hop.local && backend->local)
+		header_local(&value);
+	else
+		header_build(&value, pool, &backend->address, &hop);
+	value.flags = planned->flags;
+	if (memcmp(planned, &value, sizeof(value)) == 0)
+		return false;
+	*planned = value;
+	return true;
+}
+
+static void plan_backends(struct plan *plan, const struct state *state, enum plan_scope scope)
 {
 	const struct config *config = state->config;
+	bool differs = scope == PLAN_ALL;
 
-	plan->backends_generation++;
-	memset(plan->backends, 0, plan->backend_end * sizeof(*plan->backends));
-	plan->backend_end = 0;
+	if (scope == PLAN_ALL) {
+		memset(plan->backends, 0, plan->backend_end * sizeof(*plan->backends));
+		plan->backend_end = 0;
+	}
 	for (size_t i = 0; i < config->pool_count; i++) {
 		const struct config_pool *pool = &config->pools[i];
 
 		for (size_t j = 0; j < pool->backend_count; j++) {
-			const struct config_backend *backend = &pool->backends[j];
 			__u16 owner = plan->tables[i]->members[j].owner;
-			struct next_hop hop;
 
-			network_next_hop(&state->network, &backend->address, &hop);
-			if (hop.local && backend->local)
-				header_local(&plan->backends[owner]);
-			else
-				header_build(&plan->backends[owner], pool, &backend->address, &hop);
+			differs |= plan_backend(&plan->backends[owner], state, pool, &pool->backends[j]);
 			if (owner >= plan->backend_end)
 				plan->backend_end = owner + 1U;
 		}
 	}
+	plan->backends_generation += differs;
 }
 
 bool plan_vip_is_exact(const struct plan_vip *vip)
@@ -415,8 +431,9 @@ void plan_make(struct plan *plan, const struct state *state, enum plan_scope sco
 		free(plan->effective); /* of as many pools as there were */
 		plan->effective = NULL;
 		find_tables(plan, state);
-		plan_backends(plan, state);
 	}
+	if (scope >= PLAN_NETWORK)
+		plan_backends(plan, state, scope);
 	plan_tables(plan, state, scope);
 	if (plan_fallbacks(plan, state) || scope == PLAN_ALL)
 		plan_options(plan, state);

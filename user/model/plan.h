@@ -66,7 +66,7 @@ struct plan {
 	__u64 options_generation;     /* grows whenever the options, rules or QUIC servers change */
 	struct backend *backends;     /* SLUICE_MAX_BACKENDS + 1 of them, zero where unused ... */
 	__u32 backend_end;	      /* ... as from here on */
-	__u64 backends_generation;    /* grows whenever they are made anew */
+	__u64 backends_generation;    /* grows whenever ways to them change, or the configuration is planned anew */
 	__u8 *standing, *stood;	      /* enum standing, by backend index: now, and in the last plan */
 	__u16 *table_of;	      /* index in tables of the one that a backend is for, by backend index */
 	struct service_move *moves;   /* SLUICE_MAX_SERVICES, zero where unused ... */
@@ -76,9 +76,10 @@ struct plan {
 	__u64 generation;	      /* of the table built last */
 };
 
-/* How much of the state may have changed since the last plan. */
+/* How much of the state may have changed since the last plan: each includes those before it. */
 enum plan_scope {
-	PLAN_HEALTH, /* backends' states and weights alone: only the tables of their pools are looked at */
+	PLAN_HEALTH,  /* backends' states and weights: only the tables of their pools are looked at */
+	PLAN_NETWORK, /* ways to backends */
 	PLAN_ALL,
 };
 

@@ -86,18 +86,24 @@ static bool is_on_disk(const char *path, const char *text, size_t length)
 	return same;
 }
 
-int snapshot_write(const char *folder, const char *name, enum snapshot_how how, const json_t *content)
+int snapshot_write_text(const char *folder, const char *name, enum snapshot_how how, const char *text, size_t length)
 {
 	bool durable = how == SNAPSHOT_DURABLE;
 	char *path = memory_format("%s/%s.json", folder, name);
-	char *text = json_dumps(content, durable ? JSON_COMPACT | JSON_SORT_KEYS : JSON_COMPACT);
-	size_t length = text ? strlen(text) : 0;
-	int err = text ? 0 : -ENOMEM;
+	int err = 0;
 
-	if (!err && !(durable && is_on_disk(path, text, length)))
+	if (!durable || !is_on_disk(path, text, length))
 		err = file_replace(path, text, length, durable ? 0 : FILE_QUICK);
-	free(text);
 	free(path);
+	return err;
+}
+
+int snapshot_write(const char *folder, const char *name, enum snapshot_how how, const json_t *content)
+{
+	char *text = json_dumps(content, how == SNAPSHOT_DURABLE ? JSON_COMPACT | JSON_SORT_KEYS : JSON_COMPACT);
+	int err = text ? snapshot_write_text(folder, name, how, text, strlen(text)) : -ENOMEM;
+
+	free(text);
 	return err;
 }
 

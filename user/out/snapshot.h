@@ -31,6 +31,7 @@ int snapshot_repair_folder(const char *folder, int *lock);
  * once what fails often.
  */
 int snapshot_write(const char *folder, const char *name, enum snapshot_how how, const json_t *content);
+int snapshot_write_text(const char *folder, const char *name, enum snapshot_how how, const char *text, size_t length);
 
 /* Removes the snapshot, if there is one: better none than one of another time. 0, or a negative errno with the reason
  * in the log. */
