@@ -184,11 +184,11 @@ static __always_inline enum reason encap_l2(struct packet *p, const struct backe
 
 static __always_inline enum reason encap_push(struct packet *p, const struct backend *backend, __u8 encap, bool v6)
 {
+	if (likely(encap == ENCAP_IPIP4))
+		return encap_in4(p, backend, v6, false);
 	switch (encap) {
 	case ENCAP_NONE:
 		return ASIDE(REASON_no_next_hop);
-	case ENCAP_IPIP4:
-		return encap_in4(p, backend, v6, false);
 	case ENCAP_IPIP6:
 		return encap_in6(p, backend, v6, false);
 	case ENCAP_GUE4:

@@ -151,9 +151,7 @@ static __always_inline enum reason slot_pick(struct packet *p, bool v6)
 	p->hash = flow_hash(p, v6, false);
 	if (likely(!p->ask && !flags)) {
 		entry = owner_at(slot_index(table, p->hash));
-		if (unlikely(!entry))
-			return ASIDE(REASON_no_backend);
-		owner = owner_load(entry);
+		owner = likely(entry) ? owner_load(entry) : 0;
 		barrier_var(owner); /* or its sign is looked at, of which the verifier learns no bound */
 		p->backend = owner;
 		if (likely(owner <= SLUICE_MAX_BACKENDS))
