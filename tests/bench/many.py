@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import figures
+import nginx
 import topology
 from agent import KEY, Agent
 from topology import BUILD, Namespace, wait_for
@@ -100,22 +101,8 @@ class Lab:
     def serve(self, name):
         folder, server = self.network.folder / name, self.network.namespaces[name]
         folder.mkdir()
-        (folder / "nginx.conf").write_text(f"""
-            daemon off;
-            worker_processes 1;
-            pid {folder}/pid;
-            events {{ worker_connections 16384; multi_accept on; }}
-            http {{
-                access_log off;
-                client_body_temp_path {folder}/body;
-                proxy_temp_path {folder}/proxy;
-                fastcgi_temp_path {folder}/fastcgi;
-                uwsgi_temp_path {folder}/uwsgi;
-                scgi_temp_path {folder}/scgi;
-                server {{ listen 80 backlog=65535; return 200; }}
-            }}""")
-        self.servers.append(server.popen("nginx", "-c", folder / "nginx.conf", "-p", folder, "-e", folder / "error.log",
-                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        nginx.configure(folder, "access_log off; server { listen 80 backlog=65535; return 200; }")
+        self.servers.append(server.popen(*nginx.command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         server.run(BUILD / "sluice-backend", "up", "--state", folder / "state.json", "--from", "10.1.0.0/16",
                    "--interface", "eth0", "--mss", "off",
                    *(argument for i in range(VIPS) for argument in ("--vip", f"192.0.2.{10 + i}")))

@@ -19,6 +19,7 @@ import pathlib
 import subprocess
 
 import figures  # noqa: F401: the way to the network tests' modules
+import nginx
 import topology
 from topology import BUILD, HTTP, IPERF, Namespace, wait_for
 
@@ -134,27 +135,11 @@ def serve(network, i, vips):
     name = SERVERS[i]
     server, folder = network.namespaces[name], network.folder / name
     folder.mkdir()
-    (folder / "nginx.conf").write_text(f"""
-        user root;
-        daemon off;
-        worker_processes 1;
-        pid {folder}/pid;
-        events {{ worker_connections 16384; multi_accept on; }}
-        http {{
-            access_log off;
-            client_body_temp_path {folder}/body;
-            proxy_temp_path {folder}/proxy;
-            fastcgi_temp_path {folder}/fastcgi;
-            uwsgi_temp_path {folder}/uwsgi;
-            scgi_temp_path {folder}/scgi;
-            keepalive_requests 1000000;
-            server {{ listen {HTTP} backlog=65535; return 200 "{name}\\n"; }}
-        }}""")
+    nginx.configure(folder, f'access_log off; server {{ listen {HTTP} backlog=65535; return 200 "{name}\\n"; }}')
     server.run(BUILD / "sluice-backend", "up", "--state", folder / "state.json", "--from", "10.1.0.0/24",
                "--interface", "eth0", "--mss", "off",
                *(argument for vip in vips for argument in ("--vip", vip)))
-    for command in (("nginx", "-c", folder / "nginx.conf", "-p", folder, "-e", folder / "error.log"),
-                    ("iperf3", "-s", "-p", IPERF)):
+    for command in (nginx.command(folder), ("iperf3", "-s", "-p", IPERF)):
         server.popen(*command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     for port in PORTS:
         wait_for(lambda: server.run("ss", "-Hltn", f"sport = {port}").stdout, f"{name} listens at port {port}")

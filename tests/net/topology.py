@@ -33,6 +33,8 @@ import subprocess
 import tempfile
 import time
 
+import nginx
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
@@ -235,41 +237,26 @@ class Backends:
         folder = self.topology.folder / f"{name}-nginx"
         folder.mkdir()
         (folder / "big").write_bytes(bytes(2 << 20))
-        (folder / "nginx.conf").write_text(f"""
-            user root;
-            daemon off;
-            worker_processes 1;
-            pid {folder}/pid;
-            error_log {folder}/error.log;
-            events {{ worker_connections 4096; }}
-            http {{
-                log_format line '$request_uri $status $remote_addr $request_length';
-                access_log {folder}/access.log line;
-                client_body_temp_path {folder}/body;
-                proxy_temp_path {folder}/proxy;
-                fastcgi_temp_path {folder}/fastcgi;
-                uwsgi_temp_path {folder}/uwsgi;
-                scgi_temp_path {folder}/scgi;
-                default_type text/plain;
-                keepalive_requests 1000000;
-                client_max_body_size 0;
-                server {{
-                    listen {HTTP} backlog=4096;
-                    listen [::]:{HTTP} backlog=4096;
-                    listen 8443;
-                    listen [::]:8443;
-                    listen 12345;
-                    listen [::]:12345;
-                    location = /big {{ root {folder}; }}
-                    location / {{ return 200 "{name}\\n"; }}
-                }}
+        nginx.configure(folder, connections=4096, http=f"""
+            log_format line '$request_uri $status $remote_addr $request_length';
+            access_log {folder}/access.log line;
+            default_type text/plain;
+            client_max_body_size 0;
+            server {{
+                listen {HTTP} backlog=4096;
+                listen [::]:{HTTP} backlog=4096;
+                listen 8443;
+                listen [::]:8443;
+                listen 12345;
+                listen [::]:12345;
+                location = /big {{ root {folder}; }}
+                location / {{ return 200 "{name}\\n"; }}
             }}""")
         (folder / "access.log").touch()
         self.run_nginx(name)
 
     def run_nginx(self, name):
-        folder = self.topology.folder / f"{name}-nginx"
-        self.start(name, "nginx", "-c", folder / "nginx.conf", "-p", folder, "-e", folder / "error.log")
+        self.start(name, *nginx.command(self.topology.folder / f"{name}-nginx"))
 
     def restart_nginx(self, name):
         """After its processes were killed. They may take a while to end, and the new one cannot bind meanwhile."""

@@ -393,14 +393,7 @@ static const struct packet_case sources[] = {
 
 static void prefixes(struct fixture *fixture)
 {
-	struct service service = world_service(GUE6);
-
-	world_backends(fixture);
-	fixture_prefix(fixture, "203.0.113.0/24", 443, IPPROTO_UDP, &service);
-	fixture_prefix(fixture, "2001:db8:a::/48", 443, IPPROTO_UDP, &service);
-	service.flags = ADDRESS_DROP;
-	fixture_prefix(fixture, "203.0.113.0/24", 0, 0, &service);
-	fixture_prefix(fixture, "2001:db8:a::/48", 0, 0, &service);
+	world_prefixes(fixture, 443, IPPROTO_UDP, ADDRESS_DROP);
 }
 
 #define PREFIXES (FEATURE_PREFIX4 | FEATURE_PREFIX6 | FEATURE_ADDRESS)

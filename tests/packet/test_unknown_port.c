@@ -233,17 +233,9 @@ static void bound(struct fixture *fixture)
 	policy_options(fixture, GUE4, &(struct service_options){.vlan = 30});
 }
 
-/* All addresses of two prefixes, for any port of TCP; the rest of them is to reject. */
 static void prefixes(struct fixture *fixture)
 {
-	struct service service = world_service(GUE6);
-
-	world_backends(fixture);
-	fixture_prefix(fixture, "203.0.113.0/24", 0, IPPROTO_TCP, &service);
-	fixture_prefix(fixture, "2001:db8:a::/48", 0, IPPROTO_TCP, &service);
-	service.flags = ADDRESS_REJECT;
-	fixture_prefix(fixture, "203.0.113.0/24", 0, 0, &service);
-	fixture_prefix(fixture, "2001:db8:a::/48", 0, 0, &service);
+	world_prefixes(fixture, 0, IPPROTO_TCP, ADDRESS_REJECT);
 }
 
 #define SLOW_CASE(text, sent, how, why)                                                                                \

@@ -93,3 +93,15 @@ void world_addresses(struct fixture *fixture, __u16 flags)
 		fixture_vip(fixture, vip6, 0, 0, &service);
 	}
 }
+
+void world_prefixes(struct fixture *fixture, __u16 port, __u8 protocol, __u16 flags)
+{
+	struct service service = world_service(GUE6);
+
+	world_backends(fixture);
+	fixture_prefix(fixture, "203.0.113.0/24", port, protocol, &service);
+	fixture_prefix(fixture, "2001:db8:a::/48", port, protocol, &service);
+	service.flags = flags;
+	fixture_prefix(fixture, "203.0.113.0/24", 0, 0, &service);
+	fixture_prefix(fixture, "2001:db8:a::/48", 0, 0, &service);
+}

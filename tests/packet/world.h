@@ -80,4 +80,10 @@ void world_fill(struct fixture *fixture); /* without flags */
 /* Each VIP's own entry, which says what becomes of packets that are no service's: ADDRESS_*. */
 void world_addresses(struct fixture *fixture, __u16 flags);
 
+/*
+ * All addresses of 203.0.113.0/24 and 2001:db8:a::/48 instead, for one port (0: any); ADDRESS_* `flags` say what
+ * becomes of the rest of them.
+ */
+void world_prefixes(struct fixture *fixture, __u16 port, __u8 protocol, __u16 flags);
+
 #endif
