@@ -76,7 +76,7 @@ static __always_inline void mend_udp(struct packet *p, struct udphdr *udp)
 /* Of the outer source, so that receivers' NICs spread what has no ports over their queues. */
 static __always_inline __be32 entropy(const struct packet *p, const struct backend *backend)
 {
-	return bpf_htonl(p->hash) & backend->source_mask;
+	return bpf_htonl(hash_entropy(p->hash)) & backend->source_mask;
 }
 
 /* Offsets in a frame whose IP header follows the Ethernet header. */
@@ -143,7 +143,7 @@ static __always_inline enum reason encap_in6(struct packet *p, const struct back
 	const __u32 push = sizeof(struct ipv6hdr) + (gue ? sizeof(struct udphdr) : 0);
 	__u32 payload = p->ip_length + push - sizeof(struct ipv6hdr);
 	/* RFC 6438: the flow label; the template has the version alone */
-	const __be32 first = bpf_htonl((__u32)p->tos << 20 | (p->hash & 0xfffff));
+	const __be32 first = bpf_htonl((__u32)p->tos << 20 | (hash_entropy(p->hash) & 0xfffff));
 	struct mending mending = {};
 	struct ipv6hdr *ip;
 	void *frame;

@@ -14,7 +14,7 @@
 /* User space writes it through mmap, as slots below. Both, backends and counts are read by address: array.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, VIP_BUCKETS(VIP_SHIFT_LEAST));
+	__uint(max_entries, VIP_BUCKETS(VIP_SHIFT_MOST));
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct vip_bucket);

@@ -10,8 +10,8 @@
 
 #include "abi.h"
 
-/* RFC 6335's dynamic ports; 14 bits of entropy, from the end of the hash that does not choose the slot */
-#define ENTROPY_PORT(hash) (0xc000 | ((hash)&0x3fff))
+/* RFC 6335's dynamic ports; 14 bits of entropy */
+#define ENTROPY_PORT(hash) (0xc000 | (hash_entropy(hash) & 0x3fff))
 
 /* Bytes that are put before the IP packet. */
 static __always_inline __u32 encap_overhead(__u8 encap)

@@ -48,8 +48,8 @@ static __always_inline enum reason forward(struct packet *p, bool v6)
 {
 	if (unlikely(is_group_mac(p->ip - sizeof(struct ethhdr))))
 		return ASIDE(REASON_not_unicast);
-	if (unlikely(is_martian(packet_client(p, v6), packet_vip(p, v6), v6)))
-		return ASIDE(REASON_martian);
+	if (unlikely(is_martian(packet_client(p, v6), packet_vip(p, v6), v6))) /* of another VLAN it is the host's */
+		return p->service->flags & SERVICE_SLOW ? ASIDE(SLOW_PATH) : ASIDE(REASON_martian);
 	if (is_denying(v6)) {
 		if (p->service->flags & SERVICE_SLOW) /* asks by itself */
 			return ASIDE(SLOW_PATH);

@@ -11,10 +11,10 @@
  * packets go cannot choose tuples whose pairs collide more often than chance. The
  * products are independent of one another, so a CPU computes them side by side.
  * Of sequential ports and addresses, though, such a sum is an arithmetic progression, which some keys spread badly. So
- * its halves are put together and multiplied: not linear any more, as even as chance with each of thousands of keys
- * tried, and three steps shorter than a finalizer of two multiplications. The guarantee stays: of the sums of two flows
- * one is uniform, and of the other, given the first one and its own low half, the high half is (two 32-bit words
- * differ by less than 32 powers of two); and for each low half the hash is a bijection of the high one.
+ * its halves are put together and multiplied: not linear any more, high bits as even as chance with each of thousands
+ * of keys tried, and three steps shorter than a finalizer of two multiplications. The guarantee stays: of the sums of
+ * two flows one is uniform, and of the other, given the first one and its own low half, the high half is (two 32-bit
+ * words differ by less than 32 powers of two); and for each low half the hash is a bijection of the high one.
  *
  * Addresses and ports enter as they stand in the packet (network byte order
  * read as a native word), so all balancers of one pool must share endianness.
@@ -67,6 +67,15 @@ static inline __attribute__((always_inline)) __u32 hash_flow6(const volatile str
 	       hash_pair(key, 6, (__u32)destination[2], (__u32)destination[3]);
 	sum += hash_pair(key, 8, ports, protocol);
 	return hash_finish(sum + key->word[FLOW_KEY_WORDS - 1]);
+}
+
+/*
+ * Of a flow's hash, what receivers of its outer packets may spread them by: low bits of this. The hash's own low bits
+ * are less even than its high ones, which choose the slot.
+ */
+static inline __attribute__((always_inline)) __u32 hash_entropy(__u32 hash)
+{
+	return hash ^ hash >> 16;
 }
 
 /*

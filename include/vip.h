@@ -4,9 +4,9 @@
  *
  * A hash table of our own in a mapped array, because the kernel's hash map costs a packet 10 ns where this costs 3. A
  * bucket is two cache lines of four entries; each key has two possible buckets (Azar, Broder, Karlin, Upfal, "Balanced
- * Allocations", 1994), and in the first of them a place of its own. Nine of ten keys have that place, so a look-up is
- * one comparison, which the CPU foresees; the others go where there is more room. A key never moves once it is in, so
- * that a reader never misses it.
+ * Allocations", 1994), and in the first of them a place of its own. Four of five keys have that place, more where
+ * addresses are consecutive, so a look-up mostly is one comparison, which the CPU foresees; the others go where there
+ * is more room. A key never moves once it is in, so that a reader never misses it.
  *
  * User space writes through the mapping, in single stores (user/model/vip_table.c).
  * An entry is free while its `tail` is zero; the tail is stored last when an entry
@@ -49,12 +49,12 @@ struct vip_entry {
 _Static_assert(sizeof(struct vip_entry) == 32, "vip_entry");
 
 /*
- * A table has as many buckets as entries, hardly more than twice as many, so that none is full and its lines stay
- * in the CPU's cache. Their number is a power of two, told as a shift: 64 less the bits that the number of an entry's
- * place has, from the first bucket's first on.
+ * A table has as many buckets as entries, hardly more than twice as many, so that hardly one is full and its lines
+ * stay in the CPU's cache; where both of a key's are, the table is made anew, twice as large. Their number is a power
+ * of two, told as a shift: 64 less the bits that the number of an entry's place has, from the first bucket's first on.
  */
 #define VIP_BUCKET_ENTRIES 4
-#define VIP_SHIFT_LEAST	   44 /* 262,144 buckets: VIPs of both families and their addresses */
+#define VIP_SHIFT_LEAST	   42 /* 1,048,576 buckets: four times as many as the most VIPs and their addresses */
 #define VIP_SHIFT_MOST	   54 /* 256 */
 #define VIP_BUCKETS(shift) (1U << (62 - (shift)))
 

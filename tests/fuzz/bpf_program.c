@@ -85,7 +85,7 @@ static void make(unsigned int number)
 	fuzz_world_fill(&worlds[number].world,
 			&(struct fuzz_maps){.of = maps,
 					    .put = put,
-					    .vips = {(struct vip_bucket *)maps[MAP_vips].values, VIP_SHIFT_LEAST}});
+					    .vips = {(struct vip_bucket *)maps[MAP_vips].values, VIP_SHIFT_MOST}});
 }
 
 /* The settings are constants, and lie where those do. */

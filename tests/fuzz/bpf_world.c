@@ -206,7 +206,7 @@ void fuzz_world_make(struct fuzz_world *world, unsigned int number)
 		.source_capacity = FUZZ_RECORDS,
 		.slow = number % 2,
 		.cpus = 1,
-		.vip_shift = VIP_SHIFT_LEAST,
+		.vip_shift = VIP_SHIFT_MOST,
 		.replies = kinds[number].replies ? make_limit(1, 2) : (struct limit){0},
 	};
 	flow_key_expand(&world->settings.key, hash_key);

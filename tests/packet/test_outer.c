@@ -129,17 +129,18 @@ static const struct packet_case chosen[] = {
 	 .outcome = {.reason = REASON_forwarded, .service = GUE6, .backend = GUE6}},
 };
 
-/* The flow's hash, by include/hash.h from the client's numbers. */
-static __u32 hash_of(const struct fixture *fixture, const struct frame *in)
+/* The flow's entropy, by include/hash.h from the client's numbers. */
+static __u32 entropy_of(const struct fixture *fixture, const struct frame *in)
 {
 	const struct flow_key *key = fixture_flow_key(fixture);
 	__be32 words[10];
-	__u32 ports;
+	__u32 ports, hash;
 
 	memcpy(words, in->data + FRAME_IP, sizeof(words));
 	memcpy(&ports, in->data + (frame_is_v6(in) ? FRAME_TRANSPORT6 : FRAME_TRANSPORT4), sizeof(ports));
-	return frame_is_v6(in) ? hash_flow6(key, words + 2, words + 6, ports, IPPROTO_TCP)
+	hash = frame_is_v6(in) ? hash_flow6(key, words + 2, words + 6, ports, IPPROTO_TCP)
 			       : hash_flow4(key, words[3], words[4], ports, IPPROTO_TCP);
+	return hash_entropy(hash);
 }
 
 /* Sends a flow's packet, and checks the whole of it; returns the outer header's entropy. */
@@ -181,7 +182,7 @@ static void sources_are_of_the_hash(void **state)
 		__u32 bits, hash;
 
 		flow(&in, number, number / 5 % 2, service);
-		hash = hash_of(fixture, &in);
+		hash = entropy_of(fixture, &in);
 		bits = sources[service].source_length;
 		bits = strchr(sources[service].source, ':') ? 128 - bits : 32 - bits;
 		if (bits < 32)
@@ -240,7 +241,7 @@ static void labels_are_of_the_hash(void **state)
 		__u16 service = services[number % ARRAY_SIZE(services)];
 
 		flow(&in, number, number / 4 % 2, service);
-		assert_int_equal(send_flow(fixture, &in, world_target(service)).label, hash_of(fixture, &in) & 0xfffff);
+		assert_int_equal(send_flow(fixture, &in, world_target(service)).label, entropy_of(fixture, &in) & 0xfffff);
 	}
 	fixture_close(fixture);
 }

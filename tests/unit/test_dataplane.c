@@ -79,6 +79,48 @@ static void test_vips_grow(void **state)
 	check_growth(need_lab(state), config, replaced);
 }
 
+/* More ports of an address than both of their buckets hold: of the smallest table, the same two of all. */
+static __u32 colliding_ports(const char *address, __u16 ports[static 65535])
+{
+	static __u8 count[256][256];
+	const struct address vip = parsed_address(address);
+	__u32 found = 0, worst = 0;
+	int low = 0, high = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (__u32 port = 1; port < 65536; port++) {
+			__u64 hash = vip_hash4(vip.word[0], vip_tail(htons((__u16)port), IPPROTO_TCP, 0));
+			int one = (int)(vip_place_first(hash, VIP_SHIFT_MOST) / VIP_BUCKET_ENTRIES);
+			int other = (int)(vip_place_second(hash, VIP_SHIFT_MOST) / VIP_BUCKET_ENTRIES);
+			int least = one < other ? one : other, most = one < other ? other : one;
+
+			if (pass && least == low && most == high)
+				ports[found++] = (__u16)port;
+			if (!pass && ++count[least][most] > worst) {
+				worst = count[least][most];
+				low = least;
+				high = most;
+			}
+		}
+	}
+	assert_true(found > 2 * VIP_BUCKET_ENTRIES);
+	return found;
+}
+
+static void test_vips_that_collide_grow(void **state)
+{
+	static const bool replaced[MAP_COUNT] = {[MAP_vips] = true};
+	struct config *config = sample(MODE_AUTO);
+	static __u16 ports[65535];
+	const __u32 count = colliding_ports("203.0.113.77", ports);
+	struct config_service *service = sample_service(config, "zz", 0, 1, count);
+
+	sample_vip(service, "203.0.113.77");
+	for (__u32 i = 0; i < count; i++)
+		sample_port(service, ports[i], IPPROTO_TCP);
+	check_growth(need_lab(state), config, replaced);
+}
+
 static void assert_only_program_changed(const struct kernel *before)
 {
 	struct kernel after = kernel();
@@ -325,6 +367,7 @@ int main(void)
 		TEST(test_a_restart_changes_nothing),
 		TEST(test_slots_grow),
 		TEST(test_vips_grow),
+		TEST(test_vips_that_collide_grow),
 		TEST(test_a_new_key_is_a_new_program),
 		TEST(test_a_new_key_at_a_restart),
 		TEST(test_lost_pins),

@@ -172,6 +172,16 @@ static struct tuple sequential_networks6(__u32 i)
 	return (struct tuple){.source = {htonl(0x20010000 + (i >> 16)), htonl(i << 16), 0, htonl(1)}};
 }
 
+static __u32 by_slot(__u32 hash, __u32 buckets)
+{
+	return hash_slot(hash, buckets);
+}
+
+static __u32 by_entropy(__u32 hash, __u32 buckets)
+{
+	return hash_entropy(hash) % buckets;
+}
+
 static void spreads_sequential_flows(void **state)
 {
 	static const struct {
@@ -181,23 +191,26 @@ static void spreads_sequential_flows(void **state)
 		{sequential_ports, hash4},  {sequential_sources, hash4},  {sources_alone, hash4},
 		{sequential_ports6, hash6}, {sequential_sources6, hash6}, {sequential_networks6, hash6},
 	};
-	static const __u32 buckets[] = {100, 65537};
+	static const struct {
+		__u32 (*of)(__u32 hash, __u32 buckets);
+		__u32 buckets;
+	} spread[] = {{by_slot, 100}, {by_slot, 65537}, {by_entropy, 256}, {by_entropy, 16384}};
 	static __u32 count[65537];
 
 	(void)state;
 	for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); c++) {
-		for (int b = 0; b < 2; b++) {
+		for (int b = 0; b < 4; b++) {
 			for (__u8 number = 0; number < 4; number++) {
 				struct flow_key key = make_key(number);
-				__u32 flows = b ? 10 * 65536 : 65536;
+				__u32 buckets = spread[b].buckets, flows = buckets > 1000 ? 10 * 65536 : 65536;
 
 				memset(count, 0, sizeof(count));
 				for (__u32 i = 0; i < flows; i++) {
 					struct tuple t = cases[c].flow(i);
 
-					count[hash_slot(cases[c].hash(&key, &t), buckets[b])]++;
+					count[spread[b].of(cases[c].hash(&key, &t), buckets)]++;
 				}
-				check_spread(count, buckets[b], flows);
+				check_spread(count, buckets, flows);
 			}
 		}
 	}

@@ -69,15 +69,15 @@ static int bucket_used(const struct vip_bucket *bucket)
 }
 
 /*
- * Where a new key goes. Its own place, but the bucket's last one, which those shall have that find no other; else the
- * emptier bucket. NULL: both are full.
+ * Where a new key goes: its own place, unless the bucket is half full and the other one emptier; then there. NULL: both
+ * are full.
  */
 static struct vip_entry *choose(struct vip_table table, __u64 hashed)
 {
 	__u64 place = vip_place_first(hashed, table.shift), other = vip_place_second(hashed, table.shift);
 	const int used = bucket_used(bucket_of(table, place)), used_other = bucket_used(bucket_of(table, other));
 
-	if (!entry_of(table, place)->tail && used < VIP_BUCKET_ENTRIES - 1)
+	if (!entry_of(table, place)->tail && (used < VIP_BUCKET_ENTRIES / 2 || used < used_other))
 		return entry_of(table, place);
 	if (used_other < used)
 		place = other;

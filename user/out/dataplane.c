@@ -39,6 +39,7 @@ struct dataplane {
 	struct attachments attachments;
 	struct synced synced;
 	bool denied;	       /* the maps are those of which the plan's deny list knows */
+	__u32 vip_shift;       /* that the table has to have at most, as keys found no room in a smaller one; 0: any */
 	unsigned int unpinned; /* calls of dataplane_repair() since it failed and said so, 0: it did not */
 };
 
@@ -145,7 +146,9 @@ static __u32 wanted_vip_shift(const struct dataplane *dataplane, const struct pl
 {
 	__u32 shift = vip_table_shift(plan->vip_count), present = dataplane->maps.vips.shift;
 
-	return present && present < shift ? present : shift;
+	if (present && present < shift)
+		shift = present;
+	return dataplane->vip_shift && dataplane->vip_shift < shift ? dataplane->vip_shift : shift;
 }
 
 /* The settings that the program must have for this plan. */
@@ -389,7 +392,7 @@ static int sync_anew(struct dataplane *dataplane, const struct plan *plan, struc
 	return err;
 }
 
-int dataplane_sync(struct dataplane *dataplane, const struct plan *plan)
+static int sync_once(struct dataplane *dataplane, const struct plan *plan)
 {
 	struct settings settings = wanted_settings(dataplane, plan);
 	bool moved = false;
@@ -411,6 +414,17 @@ int dataplane_sync(struct dataplane *dataplane, const struct plan *plan)
 	else
 		sync_clear(&dataplane->maps, plan, &dataplane->synced, moved);
 	return err;
+}
+
+int dataplane_sync(struct dataplane *dataplane, const struct plan *plan)
+{
+	int err = sync_once(dataplane, plan);
+
+	while (err == -EXFULL && dataplane->maps.vips.shift > VIP_SHIFT_LEAST) {
+		dataplane->vip_shift = dataplane->maps.vips.shift - 1;
+		err = sync_once(dataplane, plan);
+	}
+	return err == -EXFULL ? -ENOSPC : err;
 }
 
 int dataplane_attach(struct dataplane *dataplane, const struct config *config, const struct network *network)

@@ -10,6 +10,7 @@
 
 #include "lib/log.h"
 #include "lib/siphash.h"
+#include "model/vip_table.h"
 #include "out/instructions.h"
 
 #define PROGRAM_MAPS_MAX 64
@@ -119,7 +120,7 @@ int program_load(struct program *program, struct maps *maps, const struct settin
 	program->settings = *settings;
 	program->settings.cpus = maps->cpus;
 	if (!settings->vip_shift)
-		program->settings.vip_shift = maps->vips.shift ?: VIP_SHIFT_LEAST;
+		program->settings.vip_shift = maps->vips.shift ?: vip_table_shift(4 * SLUICE_MAX_VIPS);
 	err = maps_make_arrays(maps, &program->settings);
 	if (err) {
 		log_error("making the XDP program's maps: %s",

@@ -40,7 +40,11 @@ static void remove_others(struct vip_table table, const struct vip_entry *entrie
 		for (int j = 0; j < VIP_BUCKET_ENTRIES; j++) {
 			struct vip_entry *present = &table.buckets[i].entry[j];
 
-			if (present->tail && !bsearch(present, entries, count, sizeof(*entries), key_order))
+			if (!present->tail)
+				continue;
+			/* nor what another build has put where this one does not look */
+			if (!bsearch(present, entries, count, sizeof(*entries), key_order) ||
+			    vip_table_find(table, present) != present)
 				vip_table_remove(present);
 		}
 	}
@@ -65,9 +69,9 @@ int sync_vips(const struct maps *maps, const struct plan *plan, enum vips what)
 		remove_others(maps->vips, entries, count);
 	if (unfit) /* everything may have changed: now there is more room */
 		unfit = what == VIPS_ALL ? write_entries(maps->vips, entries, count) : 0;
-	if (unfit)
+	if (unfit && maps->vips.shift <= VIP_SHIFT_LEAST)
 		log_error("the VIP table has no room for %zu of %zu entries: use other addresses or fewer ports", unfit,
 			  count);
 	free(entries);
-	return unfit ? -ENOSPC : 0;
+	return unfit ? -EXFULL : 0;
 }
