@@ -321,7 +321,7 @@ bench: ## print figures, and put JSON and plots in build/bench/; PART="packet ra
 .PHONY: bench-packet bench-rate bench-peers bench-paths bench-transition bench-change bench-maglev bench-agent \
 	bench-sweep bench-failover bench-probes bench-reload bench-kills bench-stages
 bench-packet: # ns a packet beside its floors; BASE=FILE: an earlier build's sluice.bpf.o, too; GROUP=flows: that alone
-	BASE="$(BASE)" $(BUILD)/tests/bench/bench_packet 41 $(BUILD)/bench/packet.json $(GROUP)
+	BASE="$(BASE)" $(BUILD)/tests/bench/bench_packet 25 $(BUILD)/bench/packet.json $(GROUP)
 
 bench-rate: # packets a second over veth, on one core and two
 	$(BUILD)/tests/bench/bench_rate 21 $(BUILD)/bench/rate.json
@@ -330,7 +330,7 @@ bench-peers: $(BUILD)/tests/bench/wire.bpf.o # beside nftables, IPVS and HAProxy
 	BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/bench_peers.py
 
 bench-paths: # of every way through the program; BASE=FILE: an earlier build's sluice.bpf.o among them
-	BASE="$(BASE)" $(BUILD)/tests/bench/bench_paths 9 $(BUILD)/bench/paths.json
+	BASE="$(BASE)" $(BUILD)/tests/bench/bench_paths 7 $(BUILD)/bench/paths.json
 
 bench-transition: # the same in transitions
 	$(BUILD)/tests/bench/bench_transition 21 $(BUILD)/bench/transition.json
