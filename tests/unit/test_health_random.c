@@ -243,7 +243,8 @@ static void restart(struct course *course)
 	next->now = lab->now + meanwhile;
 	lab_wall += 3600;
 	lab_configure(next, course->spec, draw(course, 2));
-	lab_forget(next); /* that a pool has too few backends even if all are up */
+	lab_forget(next);			   /* that a pool has too few backends even if all are up ... */
+	memset(next->last, 0, sizeof(next->last)); /* ... unless an override that comes back gives one a weight */
 	health_restore_overrides(next->health, overrides, same_clock, next->now);
 	health_restore(next->health, saved, same_clock, next->now);
 	lab_check(next);
