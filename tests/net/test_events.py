@@ -134,6 +134,8 @@ def test_numbers_after_a_crash(lab):
         for weight in range(5):
             wish(lab, "weight", "far1", weight=weight)
         wait_for(lambda: watch.events[-1]["id"] == before + 5, "who watches has seen them")
+        file = lab.agent.state / "events.jsonl"  # a moment later
+        wait_for(lambda: json.loads(file.read_text().splitlines()[-1])["id"] == before + 5, "they are on disk")
         restart(lab.agent, signal.SIGKILL)
         wish(lab, "ready", "far1")
         wait_for(lambda: watch.events[-1]["event"] == "backend_ready", "and sees what comes then")

@@ -105,7 +105,7 @@ def test_no_route(lab, how):
         back = [f"route add default via {gateway}" for gateway in gateways.values()]
     lab.lb.ip(*away)
     try:
-        event = lab.agent.wait_event("probe_trouble", since=before)
+        event = lab.agent.wait_event("probe_trouble", since=before, seconds=120)
         assert "far1" in event["text"] and ("refuses it (blackhole)" if how == "blackhole" else "no route") in \
             event["text"], event
         wait_rounds(lab)
